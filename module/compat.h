@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Older kernels, seen as the newest: the one place that knows them.
+ *
+ * The driver is written for the newest API. Each block says what changed,
+ * since which release, and goes away when the floor rises past it. What a
+ * kernel has is probed in Kbuild, by feature. One thing needs no block:
+ * filemap_get_folio() and filemap_lock_folio() report a miss as NULL before
+ * 6.4 and as an ERR_PTR since; callers ask IS_ERR_OR_NULL().
+ */
+#ifndef _MMAPDEV_COMPAT_H
+#define _MMAPDEV_COMPAT_H
+
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/uio.h>
+
+/* 7.0: linux/pagevec.h became linux/folio_batch.h. */
+#ifdef MMAPDEV_HAVE_FOLIO_BATCH_H
+#include <linux/folio_batch.h>
+#else
+#include <linux/pagevec.h>
+#endif
+
+/* 6.19: filemap_alloc_folio() takes a NUMA policy. */
+#ifdef MMAPDEV_HAVE_ALLOC_FOLIO_POLICY
+#define mmapdev_filemap_alloc_folio(gfp, order) \
+	filemap_alloc_folio(gfp, order, NULL)
+#else
+#define mmapdev_filemap_alloc_folio(gfp, order) \
+	filemap_alloc_folio(gfp, order)
+#endif
+
+/* 6.8: error_remove_page, of a page, became error_remove_folio. */
+#ifdef MMAPDEV_HAVE_ERROR_REMOVE_FOLIO
+#define MMAPDEV_ERROR_REMOVE(fn)	.error_remove_folio = (fn)
+typedef struct folio *mmapdev_poisoned_t;
+#else
+#define MMAPDEV_ERROR_REMOVE(fn)	.error_remove_page = (fn)
+typedef struct page *mmapdev_poisoned_t;
+#endif
+
+/* 6.18: generic_delete_inode() was renamed. */
+#ifndef MMAPDEV_HAVE_INODE_JUST_DROP
+#define inode_just_drop generic_delete_inode
+#endif
+
+/* 6.10: copy_folio_from_iter_atomic(); older kernels copy to a page. */
+#ifndef MMAPDEV_HAVE_COPY_FOLIO_FROM_ITER
+static inline size_t copy_folio_from_iter_atomic(struct folio *folio,
+						 size_t offset, size_t bytes,
+						 struct iov_iter *from)
+{
+	struct page *page = folio_page(folio, offset >> PAGE_SHIFT);
+
+	return copy_page_from_iter_atomic(page, offset_in_page(offset), bytes,
+					  from);
+}
+#endif
+
+#endif /* _MMAPDEV_COMPAT_H */

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The folio at an index: found in the object's page cache, or made.
+ *
+ * Fault, read and write all come here, so that a page has one way in.
+ */
+
+#include "mmapdev.h"
+
+#include <linux/migrate.h>
+#include <linux/pagemap.h>
+
+#include "compat.h"
+#include "trace.h"
+
+/**
+ * mmapdev_folio_find - the folio at an index, if there is one
+ * @mapping: the object's pages
+ * @index: in pages
+ *
+ * Context: May sleep for the folio's lock.
+ * Return: The folio, locked and with a reference, or NULL.
+ */
+struct folio *mmapdev_folio_find(struct address_space *mapping, pgoff_t index)
+{
+	struct folio *folio = filemap_lock_folio(mapping, index);
+
+	return IS_ERR_OR_NULL(folio) ? NULL : folio;
+}
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_folio_find);
+
+static struct folio *folio_make(struct inode *inode, pgoff_t index, gfp_t gfp)
+{
+	struct address_space *mapping = inode->i_mapping;
+	struct folio *folio;
+	int err;
+
+	err = mmapdev_limit_charge(1);
+	if (err)
+		return ERR_PTR(err);
+	folio = mmapdev_filemap_alloc_folio(gfp | __GFP_ZERO, 0);
+	if (!folio) {
+		err = -ENOMEM;
+		goto err_uncharge;
+	}
+	folio_mark_uptodate(folio);
+	err = filemap_add_folio(mapping, folio, index, gfp);
+	if (err)
+		goto err_put;
+	/* Never clean: what is clean can be dropped, and would come back zero. */
+	folio_mark_dirty(folio);
+	mmapdev_count(mmapdev_object_of(inode), MMAPDEV_PAGES_ALLOCATED, 1);
+	trace_mmapdev_folio_add(inode, folio);
+	return folio;
+
+err_put:
+	folio_put(folio);
+err_uncharge:
+	mmapdev_limit_uncharge(1);
+	return ERR_PTR(err);
+}
+
+/**
+ * mmapdev_folio_get - the folio at an index, made of zeros if there is none
+ * @inode: the object
+ * @index: in pages
+ * @gfp: how to allocate
+ *
+ * Context: Holds invalidate_lock (shared is enough) or i_rwsem, so that the
+ *	end of file cannot move below @index; may sleep.
+ * Return: The folio, locked and with a reference; ERR_PTR(-ENOSPC) over the
+ *	limit; ERR_PTR(-ENOMEM).
+ */
+struct folio *mmapdev_folio_get(struct inode *inode, pgoff_t index, gfp_t gfp)
+{
+	struct folio *folio;
+
+	do {
+		folio = mmapdev_folio_find(inode->i_mapping, index);
+		if (folio)
+			return folio;
+		folio = folio_make(inode, index, gfp);
+	} while (folio == ERR_PTR(-EEXIST));	/* lost a race: find that one */
+	return folio;
+}
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_folio_get);
+
+/* Every way out of the page cache comes here. */
+static void folio_freed(struct folio *folio)
+{
+	mmapdev_limit_uncharge(folio_nr_pages(folio));
+	mmapdev_count_total(MMAPDEV_PAGES_FREED, folio_nr_pages(folio));
+	trace_mmapdev_folio_free(folio);
+}
+
+/*
+ * A poisoned page stays where it is, as in tmpfs: with nothing to load the
+ * bytes from again, dropping it would turn lost data into zeros unseen.
+ */
+static int error_remove(struct address_space *mapping, mmapdev_poisoned_t what)
+{
+	return 0;
+}
+
+const struct address_space_operations mmapdev_aops = {
+	.dirty_folio	= noop_dirty_folio,
+	.migrate_folio	= migrate_folio,
+	.free_folio	= folio_freed,
+	MMAPDEV_ERROR_REMOVE(error_remove),
+};

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The ioctls: each checks what it was given, does one thing, and copies out.
+ */
+
+#include "mmapdev.h"
+
+#include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+
+#include "compat.h"
+
+static int get_info(struct inode *inode, void __user *arg)
+{
+	struct mmapdev_info info = {
+		.abi_version	= MMAPDEV_ABI_VERSION,
+		.page_size	= PAGE_SIZE,
+		.features	= MMAPDEV_FEATURE_ANONYMOUS,
+		.object		= inode->i_ino,
+		.size		= i_size_read(inode),
+		.max_size	= inode->i_sb->s_maxbytes,
+		.resident	= inode->i_mapping->nrpages,
+		.limit		= READ_ONCE(mmapdev_limit_bytes),
+		.used		= (u64)mmapdev_limit_used() << PAGE_SHIFT,
+	};
+
+	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
+}
+
+static int set_size(struct file *file, void __user *arg)
+{
+	struct inode *inode = file->f_mapping->host;
+	struct mmapdev_size size;
+
+	if (copy_from_user(&size, arg, sizeof(size)))
+		return -EFAULT;
+	if (size.reserved || !(file->f_mode & FMODE_WRITE))
+		return -EINVAL;
+	if (size.size > inode->i_sb->s_maxbytes)
+		return -EFBIG;
+	return mmapdev_resize(inode, size.size);
+}
+
+static int get_stats(struct inode *inode, void __user *arg)
+{
+	struct mmapdev_stats stats;
+
+	mmapdev_stats_get(mmapdev_object_of(inode), &stats);
+	return copy_to_user(arg, &stats, sizeof(stats)) ? -EFAULT : 0;
+}
+
+static u8 folio_state(struct folio *folio)
+{
+	u8 state = folio_order(folio) + 1;
+
+	if (folio_mapped(folio))
+		state |= MMAPDEV_PAGE_MAPPED;
+	return state;
+}
+
+/* The states of the pages from index on, as many as states has room for. */
+static void page_states(struct address_space *mapping, pgoff_t index,
+			u8 *states, size_t count)
+{
+	pgoff_t end = index + count;
+	pgoff_t next = index;
+	struct folio_batch batch;
+	unsigned int i;
+
+	memset(states, 0, count);
+	folio_batch_init(&batch);
+	while (filemap_get_folios(mapping, &next, end - 1, &batch)) {
+		for (i = 0; i < folio_batch_count(&batch); i++) {
+			struct folio *folio = batch.folios[i];
+			pgoff_t from = max(folio->index, index);
+			pgoff_t to = min(folio->index + folio_nr_pages(folio),
+					 end);
+
+			if (from < to)	/* else it was freed and used again */
+				memset(states + (from - index),
+				       folio_state(folio), to - from);
+		}
+		folio_batch_release(&batch);
+	}
+}
+
+static int get_pages(struct inode *inode, void __user *arg)
+{
+	u64 max = inode->i_sb->s_maxbytes >> PAGE_SHIFT;
+	struct mmapdev_pages pages;
+	u64 index;
+	u64 done;
+	u8 states[256];
+
+	if (copy_from_user(&pages, arg, sizeof(pages)))
+		return -EFAULT;
+	if (pages.flags || pages.reserved || offset_in_page(pages.offset))
+		return -EINVAL;
+	index = pages.offset >> PAGE_SHIFT;
+	if (pages.count > max || index > max - pages.count)
+		return -EFBIG;
+	for (done = 0; done < pages.count; ) {
+		size_t n = min_t(u64, sizeof(states), pages.count - done);
+
+		page_states(inode->i_mapping, index + done, states, n);
+		if (copy_to_user(u64_to_user_ptr(pages.states + done), states,
+				 n))
+			return -EFAULT;
+		done += n;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * mmapdev_ioctl - the calls of uapi/mmapdev.h
+ * @file: an open device
+ * @cmd: MMAPDEV_IOC_*
+ * @arg: address of the call's structure
+ *
+ * Return: 0; -ENOTTY for an unknown call; -EFAULT for a bad address; -EINVAL
+ *	for a reserved field that is not zero; and the call's own errors.
+ */
+long mmapdev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct inode *inode = file->f_mapping->host;
+	void __user *uarg = (void __user *)arg;
+
+	switch (cmd) {
+	case MMAPDEV_IOC_GET_INFO:
+		return get_info(inode, uarg);
+	case MMAPDEV_IOC_SET_SIZE:
+		return set_size(file, uarg);
+	case MMAPDEV_IOC_GET_STATS:
+		return get_stats(inode, uarg);
+	case MMAPDEV_IOC_PAGES:
+		return get_pages(inode, uarg);
+	default:
+		return -ENOTTY;
+	}
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * How much memory all objects together may hold.
+ *
+ * Objects have nowhere to be swapped to, and outlive the process that an OOM
+ * killer would choose: without a limit they could take the machine.
+ */
+
+#include "mmapdev.h"
+
+#include <linux/moduleparam.h>
+
+#include "compat.h"
+
+/* Bytes, 0 for no limit. Read and written without a lock: each is one word. */
+unsigned long mmapdev_limit_bytes;
+static bool limit_given;
+static atomic_long_t pages_used = ATOMIC_LONG_INIT(0);
+
+static int limit_set(const char *val, const struct kernel_param *kp)
+{
+	char *end;
+	unsigned long long bytes;
+
+	if (*val < '0' || *val > '9')
+		return -EINVAL;
+	bytes = memparse(val, &end);
+	if (*end == '\n')
+		end++;
+	if (*end)
+		return -EINVAL;
+	if (bytes > ULONG_MAX)
+		return -ERANGE;
+	WRITE_ONCE(mmapdev_limit_bytes, bytes);
+	limit_given = true;
+	return 0;
+}
+
+static int limit_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%lu\n", READ_ONCE(mmapdev_limit_bytes));
+}
+
+const struct kernel_param_ops mmapdev_limit_ops = {
+	.set = limit_set,
+	.get = limit_get,
+};
+
+/**
+ * mmapdev_limit_init - half of RAM, unless the limit was given
+ */
+void __init mmapdev_limit_init(void)
+{
+	if (!limit_given)
+		mmapdev_limit_bytes = totalram_pages() / 2 * PAGE_SIZE;
+}
+
+/**
+ * mmapdev_limit_charge - ask for pages
+ * @pages: how many
+ *
+ * Context: Any.
+ * Return: 0, or -ENOSPC if all objects together would be over the limit.
+ */
+int mmapdev_limit_charge(unsigned long pages)
+{
+	unsigned long limit = READ_ONCE(mmapdev_limit_bytes);
+	unsigned long used = atomic_long_add_return(pages, &pages_used);
+
+	if (limit && used > limit >> PAGE_SHIFT) {
+		mmapdev_limit_uncharge(pages);
+		return -ENOSPC;
+	}
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_limit_charge);
+
+/**
+ * mmapdev_limit_uncharge - give pages back
+ * @pages: how many
+ *
+ * Context: Any.
+ */
+void mmapdev_limit_uncharge(unsigned long pages)
+{
+	atomic_long_sub(pages, &pages_used);
+}
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_limit_uncharge);
+
+/**
+ * mmapdev_limit_used - what all objects together hold
+ *
+ * Return: Pages.
+ */
+unsigned long mmapdev_limit_used(void)
+{
+	return atomic_long_read(&pages_used);
+}
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_limit_used);

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Moving the end of file: what is past it is gone, what comes after it is zero.
+ */
+
+#include "mmapdev.h"
+
+#include <linux/highmem.h>
+#include <linux/pagemap.h>
+
+#include "compat.h"
+#include "trace.h"
+
+/**
+ * mmapdev_zero_eof_tail - zero the last page past the end of file
+ * @inode: the object
+ *
+ * A mapping can store past the end of file in the last page. Such bytes must
+ * not become part of the object when it grows over them.
+ *
+ * Context: Holds i_rwsem; may sleep.
+ */
+void mmapdev_zero_eof_tail(struct inode *inode)
+{
+	loff_t size = i_size_read(inode);
+	struct folio *folio;
+	size_t offset;
+
+	lockdep_assert_held_write(&inode->i_rwsem);
+
+	if (!offset_in_page(size))
+		return;
+	folio = mmapdev_folio_find(inode->i_mapping, size >> PAGE_SHIFT);
+	if (!folio)
+		return;
+	offset = offset_in_folio(folio, size);
+	folio_zero_segment(folio, offset, folio_size(folio));
+	folio_unlock(folio);
+	folio_put(folio);
+}
+
+static void shrink(struct inode *inode, loff_t size)
+{
+	struct address_space *mapping = inode->i_mapping;
+	loff_t gone = round_up(size, PAGE_SIZE);
+
+	truncate_setsize(inode, size);
+	/*
+	 * A private write over a hole has no folio whose lock the truncation
+	 * could wait for: wait for those that saw the old size, then take back
+	 * what they mapped.
+	 */
+	mmapdev_hole_drain();
+	if (gone < inode->i_sb->s_maxbytes)
+		unmap_mapping_range(mapping, gone, 0, 1);
+}
+
+/**
+ * mmapdev_resize - set the end of file
+ * @inode: the object
+ * @size: bytes from the start
+ *
+ * Mapped pages past the new end give SIGBUS from now on, private copies
+ * included; pages before it and new ones are usable at once.
+ *
+ * Context: Takes i_rwsem and invalidate_lock; may sleep.
+ * Return: 0; -EFBIG if the size is over the object's or the process's limit
+ *	(RLIMIT_FSIZE, with SIGXFSZ).
+ */
+int mmapdev_resize(struct inode *inode, loff_t size)
+{
+	struct address_space *mapping = inode->i_mapping;
+	loff_t old;
+	int err;
+
+	inode_lock(inode);
+	old = i_size_read(inode);
+	err = inode_newsize_ok(inode, size);
+	if (err)
+		goto out;
+	filemap_invalidate_lock(mapping);
+	if (size < old) {
+		shrink(inode, size);
+	} else {
+		mmapdev_zero_eof_tail(inode);
+		i_size_write(inode, size);
+	}
+	filemap_invalidate_unlock(mapping);
+	trace_mmapdev_resize(inode, old, size);
+out:
+	inode_unlock(inode);
+	return err;
+}
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_resize);

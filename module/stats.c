@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Counting events, of each object and of all; the totals are in sysfs.
+ */
+
+#include "mmapdev.h"
+
+#include <linux/device.h>
+#include <linux/pagemap.h>
+
+/* Everything since the module was loaded, objects that are gone included. */
+static DEFINE_PER_CPU(struct mmapdev_counters, totals);
+static atomic_long_t opens = ATOMIC_LONG_INIT(0);
+
+/**
+ * mmapdev_count_total - count an event whose object is not known
+ * @event: what happened
+ * @n: how many times
+ *
+ * Context: Any.
+ */
+void mmapdev_count_total(enum mmapdev_event event, unsigned long n)
+{
+	this_cpu_add(totals.count[event], n);
+}
+
+/**
+ * mmapdev_count - count an event of an object
+ * @object: the object
+ * @event: what happened
+ * @n: how many times
+ *
+ * Context: Any.
+ */
+void mmapdev_count(struct mmapdev_object *object, enum mmapdev_event event,
+		   unsigned long n)
+{
+	this_cpu_add(object->counters->count[event], n);
+	mmapdev_count_total(event, n);
+}
+
+/**
+ * mmapdev_count_open - count an open of the device
+ *
+ * Context: Any.
+ */
+void mmapdev_count_open(void)
+{
+	atomic_long_inc(&opens);
+}
+
+static u64 sum(struct mmapdev_counters __percpu *counters,
+	       enum mmapdev_event event)
+{
+	u64 n = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		n += READ_ONCE(per_cpu_ptr(counters, cpu)->count[event]);
+	return n;
+}
+
+/**
+ * mmapdev_stats_get - an object's events so far
+ * @object: the object
+ * @stats: filled in
+ *
+ * Context: Any.
+ */
+void mmapdev_stats_get(struct mmapdev_object *object,
+		       struct mmapdev_stats *stats)
+{
+	struct mmapdev_counters __percpu *c = object->counters;
+	u64 resident = object->inode.i_mapping->nrpages;
+
+	*stats = (struct mmapdev_stats) {
+		.fault_shared_read	= sum(c, MMAPDEV_FAULT_SHARED_READ),
+		.fault_shared_write	= sum(c, MMAPDEV_FAULT_SHARED_WRITE),
+		.fault_private_read	= sum(c, MMAPDEV_FAULT_PRIVATE_READ),
+		.fault_cow_source	= sum(c, MMAPDEV_FAULT_COW_SOURCE),
+		.fault_cow_hole		= sum(c, MMAPDEV_FAULT_COW_HOLE),
+		.fault_around		= sum(c, MMAPDEV_FAULT_AROUND),
+		.sigbus			= sum(c, MMAPDEV_SIGBUS),
+		.pages_allocated	= sum(c, MMAPDEV_PAGES_ALLOCATED),
+	};
+	/* A folio that leaves the page cache no longer knows its object. */
+	stats->pages_freed = stats->pages_allocated - min(resident,
+							  stats->pages_allocated);
+}
+
+static ssize_t show_total(char *buf, enum mmapdev_event event)
+{
+	return sysfs_emit(buf, "%llu\n", sum(&totals, event));
+}
+
+#define TOTAL_ATTR(name, event)						\
+static ssize_t name##_show(struct device *dev,				\
+			   struct device_attribute *attr, char *buf)	\
+{									\
+	return show_total(buf, event);					\
+}									\
+static DEVICE_ATTR_RO(name)
+
+TOTAL_ATTR(fault_shared_read, MMAPDEV_FAULT_SHARED_READ);
+TOTAL_ATTR(fault_shared_write, MMAPDEV_FAULT_SHARED_WRITE);
+TOTAL_ATTR(fault_private_read, MMAPDEV_FAULT_PRIVATE_READ);
+TOTAL_ATTR(fault_cow_source, MMAPDEV_FAULT_COW_SOURCE);
+TOTAL_ATTR(fault_cow_hole, MMAPDEV_FAULT_COW_HOLE);
+TOTAL_ATTR(fault_around, MMAPDEV_FAULT_AROUND);
+TOTAL_ATTR(sigbus, MMAPDEV_SIGBUS);
+TOTAL_ATTR(pages_allocated, MMAPDEV_PAGES_ALLOCATED);
+TOTAL_ATTR(pages_freed, MMAPDEV_PAGES_FREED);
+
+static ssize_t objects_show(struct device *dev, struct device_attribute *attr,
+			    char *buf)
+{
+	return sysfs_emit(buf, "%lu\n", mmapdev_object_count());
+}
+static DEVICE_ATTR_RO(objects);
+
+static ssize_t opens_show(struct device *dev, struct device_attribute *attr,
+			  char *buf)
+{
+	return sysfs_emit(buf, "%lu\n", atomic_long_read(&opens));
+}
+static DEVICE_ATTR_RO(opens);
+
+static ssize_t pages_show(struct device *dev, struct device_attribute *attr,
+			  char *buf)
+{
+	return sysfs_emit(buf, "%lu\n", mmapdev_limit_used());
+}
+static DEVICE_ATTR_RO(pages);
+
+static struct attribute *stats_attrs[] = {
+	&dev_attr_fault_shared_read.attr,
+	&dev_attr_fault_shared_write.attr,
+	&dev_attr_fault_private_read.attr,
+	&dev_attr_fault_cow_source.attr,
+	&dev_attr_fault_cow_hole.attr,
+	&dev_attr_fault_around.attr,
+	&dev_attr_sigbus.attr,
+	&dev_attr_pages_allocated.attr,
+	&dev_attr_pages_freed.attr,
+	&dev_attr_objects.attr,
+	&dev_attr_opens.attr,
+	&dev_attr_pages.attr,
+	NULL
+};
+
+static const struct attribute_group stats_group = {
+	.name	= "stats",
+	.attrs	= stats_attrs,
+};
+
+/* Directories under /sys/class/misc/mmapdev, for the device to be born with. */
+const struct attribute_group *mmapdev_stats_groups[] = {
+	&stats_group,
+	NULL
+};

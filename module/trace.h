@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Trace events: /sys/kernel/tracing/events/mmapdev.
+ *
+ * object is the number that MMAPDEV_IOC_GET_INFO gives; index is in pages.
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM mmapdev
+
+#if !defined(_MMAPDEV_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define _MMAPDEV_TRACE_H
+
+#include <linux/mm.h>
+#include <linux/tracepoint.h>
+
+#include "mmapdev.h"
+
+TRACE_DEFINE_ENUM(MMAPDEV_FAULT_SHARED_READ);
+TRACE_DEFINE_ENUM(MMAPDEV_FAULT_SHARED_WRITE);
+TRACE_DEFINE_ENUM(MMAPDEV_FAULT_PRIVATE_READ);
+TRACE_DEFINE_ENUM(MMAPDEV_FAULT_COW_SOURCE);
+
+#define show_fault_kind(kind)						\
+	__print_symbolic(kind,						\
+			 { MMAPDEV_FAULT_SHARED_READ, "shared_read" },	\
+			 { MMAPDEV_FAULT_SHARED_WRITE, "shared_write" },	\
+			 { MMAPDEV_FAULT_PRIVATE_READ, "private_read" },	\
+			 { MMAPDEV_FAULT_COW_SOURCE, "cow_source" })
+
+TRACE_EVENT(mmapdev_fault,
+	TP_PROTO(struct vm_fault *vmf, enum mmapdev_event kind, vm_fault_t ret),
+	TP_ARGS(vmf, kind, ret),
+	TP_STRUCT__entry(
+		__field(unsigned long, object)
+		__field(pgoff_t, index)
+		__field(unsigned long, address)
+		__field(int, kind)
+		__field(unsigned int, result)
+	),
+	TP_fast_assign(
+		__entry->object = vmf->vma->vm_file->f_mapping->host->i_ino;
+		__entry->index = vmf->pgoff;
+		__entry->address = vmf->address;
+		__entry->kind = kind;
+		__entry->result = (__force unsigned int)ret;
+	),
+	TP_printk("object=%lu index=%lu address=0x%lx kind=%s result=%s",
+		  __entry->object, __entry->index, __entry->address,
+		  show_fault_kind(__entry->kind),
+		  __print_flags(__entry->result, "|", VM_FAULT_RESULT_TRACE))
+);
+
+TRACE_EVENT(mmapdev_fault_around,
+	TP_PROTO(struct vm_fault *vmf, pgoff_t start, pgoff_t end,
+		 vm_fault_t ret),
+	TP_ARGS(vmf, start, end, ret),
+	TP_STRUCT__entry(
+		__field(unsigned long, object)
+		__field(pgoff_t, index)
+		__field(pgoff_t, start)
+		__field(pgoff_t, end)
+		__field(bool, resolved)
+	),
+	TP_fast_assign(
+		__entry->object = vmf->vma->vm_file->f_mapping->host->i_ino;
+		__entry->index = vmf->pgoff;
+		__entry->start = start;
+		__entry->end = end;
+		__entry->resolved = ret & VM_FAULT_NOPAGE;
+	),
+	TP_printk("object=%lu index=%lu start=%lu end=%lu resolved=%d",
+		  __entry->object, __entry->index, __entry->start,
+		  __entry->end, __entry->resolved)
+);
+
+TRACE_EVENT(mmapdev_folio_add,
+	TP_PROTO(struct inode *inode, struct folio *folio),
+	TP_ARGS(inode, folio),
+	TP_STRUCT__entry(
+		__field(unsigned long, object)
+		__field(pgoff_t, index)
+		__field(unsigned int, order)
+		__field(unsigned long, pfn)
+	),
+	TP_fast_assign(
+		__entry->object = inode->i_ino;
+		__entry->index = folio->index;
+		__entry->order = folio_order(folio);
+		__entry->pfn = folio_pfn(folio);
+	),
+	TP_printk("object=%lu index=%lu order=%u pfn=0x%lx",
+		  __entry->object, __entry->index, __entry->order,
+		  __entry->pfn)
+);
+
+/* The folio no longer knows its object; its pfn ties it to folio_add. */
+TRACE_EVENT(mmapdev_folio_free,
+	TP_PROTO(struct folio *folio),
+	TP_ARGS(folio),
+	TP_STRUCT__entry(
+		__field(pgoff_t, index)
+		__field(unsigned int, order)
+		__field(unsigned long, pfn)
+	),
+	TP_fast_assign(
+		__entry->index = folio->index;
+		__entry->order = folio_order(folio);
+		__entry->pfn = folio_pfn(folio);
+	),
+	TP_printk("index=%lu order=%u pfn=0x%lx",
+		  __entry->index, __entry->order, __entry->pfn)
+);
+
+TRACE_EVENT(mmapdev_resize,
+	TP_PROTO(struct inode *inode, loff_t from, loff_t to),
+	TP_ARGS(inode, from, to),
+	TP_STRUCT__entry(
+		__field(unsigned long, object)
+		__field(loff_t, from)
+		__field(loff_t, to)
+	),
+	TP_fast_assign(
+		__entry->object = inode->i_ino;
+		__entry->from = from;
+		__entry->to = to;
+	),
+	TP_printk("object=%lu from=%lld to=%lld",
+		  __entry->object, __entry->from, __entry->to)
+);
+
+#endif /* _MMAPDEV_TRACE_H */
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH .
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE trace
+#include <trace/define_trace.h>

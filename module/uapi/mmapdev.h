@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * The ioctl interface of /dev/mmapdev: the only header userspace sees.
+ *
+ * All sizes and offsets are in bytes unless a field says otherwise. Structures
+ * have no padding and the same layout for 32-bit and 64-bit callers. Fields
+ * named reserved must be zero on the way in (EINVAL) and are zero on the way
+ * out. Documentation/uapi.rst tells each call's errors.
+ */
+#ifndef _UAPI_MMAPDEV_H
+#define _UAPI_MMAPDEV_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/* Changes only when a program built for an older number could misbehave. */
+#define MMAPDEV_ABI_VERSION	1
+
+/* Bits of mmapdev_info.features: what this module can do. */
+#define MMAPDEV_FEATURE_ANONYMOUS	(1ULL << 0)	/* objects without a store */
+
+/**
+ * struct mmapdev_info - what an open object is (MMAPDEV_IOC_GET_INFO)
+ * @abi_version: (out) MMAPDEV_ABI_VERSION of the module
+ * @page_size: (out) size of a page
+ * @features: (out) MMAPDEV_FEATURE_* bits
+ * @object: (out) number of the object, as in the trace events
+ * @size: (out) end of file; equal to @max_size until a size is set
+ * @max_size: (out) largest size an object can have
+ * @resident: (out) pages the object holds now, in pages of @page_size
+ * @limit: (out) most that all objects together may hold; 0: no limit
+ * @used: (out) what all objects together hold now
+ * @reserved: (out) zero
+ */
+struct mmapdev_info {
+	__u32	abi_version;
+	__u32	page_size;
+	__u64	features;
+	__u64	object;
+	__u64	size;
+	__u64	max_size;
+	__u64	resident;
+	__u64	limit;
+	__u64	used;
+	__u64	reserved[8];
+};
+
+/**
+ * struct mmapdev_size - a new end of file (MMAPDEV_IOC_SET_SIZE)
+ * @size: (in) bytes, 0 to mmapdev_info.max_size
+ * @reserved: (in) zero
+ */
+struct mmapdev_size {
+	__u64	size;
+	__u64	reserved;
+};
+
+/**
+ * struct mmapdev_stats - events of one object so far (MMAPDEV_IOC_GET_STATS)
+ * @fault_shared_read: (out) first reads of a page through a shared mapping
+ * @fault_shared_write: (out) first writes of a page through a shared mapping
+ * @fault_private_read: (out) first reads of a page through a private mapping
+ * @fault_cow_source: (out) first writes of a page through a private mapping,
+ *	for which the object gave the bytes to copy
+ * @fault_cow_hole: (out) those of them over a hole, which stays a hole
+ * @fault_around: (out) faults resolved by mapping pages already present
+ * @sigbus: (out) faults answered with SIGBUS
+ * @pages_allocated: (out) pages put into the object
+ * @pages_freed: (out) pages taken out of the object
+ * @reserved: (out) zero
+ *
+ * A fault that the kernel tries again (out of memory, a lost race) counts
+ * again. A fault that ends in SIGBUS counts in its kind too.
+ */
+struct mmapdev_stats {
+	__u64	fault_shared_read;
+	__u64	fault_shared_write;
+	__u64	fault_private_read;
+	__u64	fault_cow_source;
+	__u64	fault_cow_hole;
+	__u64	fault_around;
+	__u64	sigbus;
+	__u64	pages_allocated;
+	__u64	pages_freed;
+	__u64	reserved[7];
+};
+
+/**
+ * struct mmapdev_pages - the state of a range of pages (MMAPDEV_IOC_PAGES)
+ * @offset: (in) where the range begins, a multiple of the page size
+ * @count: (in) number of pages
+ * @states: (in) address of @count bytes, one is written for each page
+ * @flags: (in) zero
+ * @reserved: (in) zero
+ *
+ * Each byte is a snapshot of its page; the pages are not taken all at once.
+ */
+struct mmapdev_pages {
+	__u64	offset;
+	__u64	count;
+	__u64	states;
+	__u32	flags;
+	__u32	reserved;
+};
+
+/* A state byte is 0 for a hole, else its folio's order + 1 and these bits. */
+#define MMAPDEV_PAGE_ORDER_MASK	0x0f
+#define MMAPDEV_PAGE_MAPPED	0x10	/* some page table maps the folio */
+
+/* Is there a page? */
+#define MMAPDEV_PAGE_RESIDENT(state)	(((state) & MMAPDEV_PAGE_ORDER_MASK) != 0)
+/* The order (log2 of its pages) of the folio that a resident page is part of. */
+#define MMAPDEV_PAGE_ORDER(state)	(((state) & MMAPDEV_PAGE_ORDER_MASK) - 1)
+
+#define MMAPDEV_IOC_MAGIC	0xb7
+#define MMAPDEV_IOC_GET_INFO	_IOR(MMAPDEV_IOC_MAGIC, 0x10, struct mmapdev_info)
+#define MMAPDEV_IOC_SET_SIZE	_IOW(MMAPDEV_IOC_MAGIC, 0x11, struct mmapdev_size)
+#define MMAPDEV_IOC_GET_STATS	_IOR(MMAPDEV_IOC_MAGIC, 0x12, struct mmapdev_stats)
+#define MMAPDEV_IOC_PAGES	_IOW(MMAPDEV_IOC_MAGIC, 0x13, struct mmapdev_pages)
+
+#endif /* _UAPI_MMAPDEV_H */
