@@ -29,7 +29,7 @@ enum backend_kind { MMAPDEV, MEMFD, TMPFS, ZERO, ANON };
 /* An object under test: fd is -1 for ANON, and each mapping of ZERO is new. */
 struct object {
 	enum backend_kind kind;
-	int fd = -1;
+	int fd;
 };
 
 static inline const char *mmapdev_path(void)
