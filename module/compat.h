@@ -59,4 +59,11 @@ static inline size_t copy_folio_from_iter_atomic(struct folio *folio,
 }
 #endif
 
+/* 6.13: the namespace of symbols became a string. */
+#ifdef MMAPDEV_HAVE_IMPORT_NS_STRING
+#define MMAPDEV_IMPORT_KUNIT_NS	MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING")
+#else
+#define MMAPDEV_IMPORT_KUNIT_NS	MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING)
+#endif
+
 #endif /* _MMAPDEV_COMPAT_H */

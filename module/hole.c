@@ -33,6 +33,7 @@ struct page *mmapdev_hole_get(void)
 	lock_page(page);
 	return page;
 }
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_hole_get);
 
 /**
  * mmapdev_hole_drain - wait for private writes over holes to be mapped
@@ -49,6 +50,7 @@ void mmapdev_hole_drain(void)
 		unlock_page(hole_pages[i]);
 	}
 }
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_hole_drain);
 
 /**
  * mmapdev_hole_exit - free the pages

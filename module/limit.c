@@ -14,6 +14,7 @@
 
 /* Bytes, 0 for no limit. Read and written without a lock: each is one word. */
 unsigned long mmapdev_limit_bytes;
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_limit_bytes);
 static bool limit_given;
 static atomic_long_t pages_used = ATOMIC_LONG_INIT(0);
 
