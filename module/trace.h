@@ -27,6 +27,13 @@ TRACE_DEFINE_ENUM(MMAPDEV_FAULT_COW_SOURCE);
 			 { MMAPDEV_FAULT_PRIVATE_READ, "private_read" },	\
 			 { MMAPDEV_FAULT_COW_SOURCE, "cow_source" })
 
+/* VM_FAULT_RESULT_TRACE names more, but sparse refuses its restricted type. */
+#define show_fault_result(result)					\
+	__print_flags(result, "|",					\
+		      { (__force unsigned long)VM_FAULT_OOM, "OOM" },	\
+		      { (__force unsigned long)VM_FAULT_SIGBUS, "SIGBUS" }, \
+		      { (__force unsigned long)VM_FAULT_LOCKED, "LOCKED" })
+
 TRACE_EVENT(mmapdev_fault,
 	TP_PROTO(struct vm_fault *vmf, enum mmapdev_event kind, vm_fault_t ret),
 	TP_ARGS(vmf, kind, ret),
@@ -47,7 +54,7 @@ TRACE_EVENT(mmapdev_fault,
 	TP_printk("object=%lu index=%lu address=0x%lx kind=%s result=%s",
 		  __entry->object, __entry->index, __entry->address,
 		  show_fault_kind(__entry->kind),
-		  __print_flags(__entry->result, "|", VM_FAULT_RESULT_TRACE))
+		  show_fault_result(__entry->result))
 );
 
 TRACE_EVENT(mmapdev_fault_around,

@@ -104,8 +104,6 @@ static void folio_is_made_of_zeros(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, folio_test_dirty(folio));
 	KUNIT_EXPECT_EQ(test, folio->index, 12345);
 	KUNIT_EXPECT_PTR_EQ(test, folio->mapping, inode->i_mapping);
-	/* One reference of the page cache, one of ours. */
-	KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 1 + folio_nr_pages(folio));
 	folio_unlock(folio);
 	folio_put(folio);
 }
@@ -125,6 +123,24 @@ static void folio_is_made_once(struct kunit *test)
 	folio_unlock(second);
 	folio_put(second);
 	folio_put(first);
+}
+
+/* Whoever gets a folio and puts it leaves no reference behind. */
+static void folio_get_takes_one_reference(struct kunit *test)
+{
+	struct inode *inode = test->priv;
+	struct folio *folio = mmapdev_folio_get(inode, 3, GFP_KERNEL);
+	int refs;
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(folio));
+	refs = folio_ref_count(folio);
+	folio_unlock(folio);
+	KUNIT_EXPECT_PTR_EQ(test, mmapdev_folio_get(inode, 3, GFP_KERNEL),
+			    folio);
+	KUNIT_EXPECT_EQ(test, folio_ref_count(folio), refs + 1);
+	folio_unlock(folio);
+	folio_put(folio);
+	folio_put(folio);
 }
 
 /* Looking does not make. */
@@ -159,6 +175,7 @@ static void folio_over_the_limit_is_refused(struct kunit *test)
 static struct kunit_case folio_cases[] = {
 	KUNIT_CASE(folio_is_made_of_zeros),
 	KUNIT_CASE(folio_is_made_once),
+	KUNIT_CASE(folio_get_takes_one_reference),
 	KUNIT_CASE(folio_find_leaves_a_hole),
 	KUNIT_CASE(folio_over_the_limit_is_refused),
 	{}

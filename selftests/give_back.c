@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory comes back: a reference leaked per fault would show in no counter of
+ * the device, only in what the machine has left.
+ */
+#include "kselftest_harness.h"
+
+#include "backend.h"
+
+#define MIB	(1L << 20)
+#define SIZE	(24 * MIB)
+#define ROUNDS	6
+
+/* What the machine has left, in bytes, or -1. */
+static long mem_free(void)
+{
+	FILE *file = fopen("/proc/meminfo", "r");
+	char line[128];
+	long kib = -1;
+
+	while (file && kib < 0 && fgets(line, sizeof(line), file))
+		sscanf(line, "MemFree: %ld kB", &kib);
+	if (file)
+		fclose(file);
+	return kib < 0 ? -1 : kib * 1024;
+}
+
+OBJECT_FIXTURE(give_back);
+OBJECT_VARIANT(give_back, mmapdev, MMAPDEV);
+OBJECT_VARIANT(give_back, memfd, MEMFD);
+
+/* Each round touches SIZE bytes anew and drops them by shrinking. */
+static void rounds(struct __test_metadata *_metadata, struct object *o,
+		   int flags)
+{
+	long before, after;
+	char *p;
+
+	ASSERT_EQ(0, object_resize(o, SIZE));
+	p = object_map(o, SIZE, RW, flags);
+	ASSERT_NE(MAP_FAILED, p);
+	before = mem_free();
+	for (int i = 0; i < ROUNDS; i++) {
+		ASSERT_EQ(0, object_resize(o, SIZE));
+		memset(p, i + 1, SIZE);
+		ASSERT_EQ(0, object_resize(o, 0));
+	}
+	after = mem_free();
+	/* A leak would cost ROUNDS * SIZE; leave room for what others do. */
+	EXPECT_LT(before - after, 2 * SIZE);
+}
+
+TEST_F(give_back, dropped_shared_pages_are_free_again)
+{
+	rounds(_metadata, &self->o, MAP_SHARED);
+}
+
+TEST_F(give_back, dropped_private_copies_are_free_again)
+{
+	rounds(_metadata, &self->o, MAP_PRIVATE);
+}
+
+TEST_F(give_back, private_copies_of_present_pages_are_free_again)
+{
+	char *p;
+
+	ASSERT_EQ(0, object_resize(&self->o, SIZE));
+	p = object_map(&self->o, SIZE, RW, MAP_SHARED | MAP_POPULATE);
+	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_EQ(0, munmap(p, SIZE));
+	long before = mem_free();
+
+	for (int i = 0; i < ROUNDS; i++) {
+		p = object_map(&self->o, SIZE, RW, MAP_PRIVATE);
+		ASSERT_NE(MAP_FAILED, p);
+		memset(p, i + 1, SIZE);
+		ASSERT_EQ(0, munmap(p, SIZE));
+	}
+	ASSERT_EQ(0, object_resize(&self->o, 0));
+	/* The object's own pages came back too. */
+	EXPECT_LT(before - mem_free(), SIZE / 2);
+}
+
+TEST_HARNESS_MAIN
