@@ -173,15 +173,16 @@ static ssize_t mmapdev_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (ret > 0 && iocb->ki_pos + ret > i_size_read(inode))
 		mmapdev_zero_eof_tail(inode);
 	while (ret > 0 && iov_iter_count(from)) {
-		ret = write_page(inode, iocb->ki_pos, from);
-		if (ret < 0)
-			break;
-		iocb->ki_pos += ret;
-		done += ret;
-		if (fatal_signal_pending(current))
+		ssize_t copied = write_page(inode, iocb->ki_pos, from);
+
+		if (copied < 0)
+			ret = copied;
+		else if (fatal_signal_pending(current))
 			ret = -EINTR;
-		else
-			ret = 1;	/* nothing copied: the source went away again */
+		if (copied > 0) {	/* 0: the source went away again */
+			iocb->ki_pos += copied;
+			done += copied;
+		}
 		cond_resched();
 	}
 	inode_unlock(inode);

@@ -6,7 +6,8 @@ set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${MMAPDEV_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mmapdev}
-build=$top/build # shellcheck disable=SC2034
+# shellcheck disable=SC2034 # for scripts
+build=$top/build
 
 # The linux-source package that the CI kernel and the selftest harness are of.
 LINUX_SOURCE=${LINUX_SOURCE:-6.12}

@@ -136,6 +136,11 @@ static inline void *object_map(const struct object *o, size_t length,
 
 #define RW (PROT_READ | PROT_WRITE)
 
+/* Run the statement after it with flags MAP_SHARED, then MAP_PRIVATE. */
+#define FOR_SHARED_AND_PRIVATE(flags)					\
+	for (int flags = MAP_SHARED; flags;				\
+	     flags = flags == MAP_SHARED ? MAP_PRIVATE : 0)
+
 /* A fixture with one object `o`, unsized: size it with object_resize(). */
 #define OBJECT_FIXTURE(name)						\
 	FIXTURE(name) {							\

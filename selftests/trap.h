@@ -14,6 +14,7 @@ struct trap {
 	int signo;
 	int code;
 	void *addr;
+	int lsb;	/* BUS_MCEERR_*: log2 of how much is lost */
 };
 
 static sigjmp_buf trap_env;
@@ -25,6 +26,7 @@ static void trap_handler(int signo, siginfo_t *info, void *context)
 	trap_seen.signo = signo;
 	trap_seen.code = info->si_code;
 	trap_seen.addr = info->si_addr;
+	trap_seen.lsb = info->si_addr_lsb;
 	siglongjmp(trap_env, 1);
 }
 
@@ -40,6 +42,13 @@ static inline void trap_signals(struct sigaction *old_bus,
 	sigaction(SIGSEGV, &sa, old_segv);
 }
 
+/* The last signal that trap_handler() saw. */
+static inline struct trap trap_last(void)
+{
+	return (struct trap){ trap_seen.signo, trap_seen.code, trap_seen.addr,
+			      trap_seen.lsb };
+}
+
 /* Load one byte (into *value) or, if store, store *value; say what happened. */
 static inline struct trap trap_touch(volatile void *at, int store,
 				     unsigned char *value)
@@ -50,6 +59,7 @@ static inline struct trap trap_touch(volatile void *at, int store,
 	trap_seen.signo = 0;
 	trap_seen.code = 0;
 	trap_seen.addr = NULL;
+	trap_seen.lsb = 0;
 	trap_signals(&old_bus, &old_segv);
 	if (!sigsetjmp(trap_env, 1)) {
 		if (store)
@@ -59,7 +69,7 @@ static inline struct trap trap_touch(volatile void *at, int store,
 	}
 	sigaction(SIGBUS, &old_bus, NULL);
 	sigaction(SIGSEGV, &old_segv, NULL);
-	return (struct trap){ trap_seen.signo, trap_seen.code, trap_seen.addr };
+	return trap_last();
 }
 
 static inline struct trap trap_load(volatile void *at)
