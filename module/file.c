@@ -205,16 +205,22 @@ static pgoff_t next_data(struct address_space *mapping, pgoff_t index,
 	return found;
 }
 
-/* The first index at or after index, below end, without a page, or end. */
+/*
+ * The first index at or after index, below end, without a page, or end. Not
+ * page_cache_next_miss(), which takes a start at index 0 for a wrap-around.
+ */
 static pgoff_t next_hole(struct address_space *mapping, pgoff_t index,
 			 pgoff_t end)
 {
-	pgoff_t found;
+	struct folio_batch batch;
 
-	rcu_read_lock();
-	found = page_cache_next_miss(mapping, index, end - index);
-	rcu_read_unlock();
-	return min(found, end);
+	folio_batch_init(&batch);
+	while (index < end &&
+	       filemap_get_folios_contig(mapping, &index, end - 1, &batch)) {
+		folio_batch_release(&batch);
+		cond_resched();
+	}
+	return min(index, end);
 }
 
 static loff_t seek_data_hole(struct inode *inode, loff_t pos, int whence)

@@ -8,10 +8,10 @@
 #include "backend.h"
 
 /* Is each of the n bytes at p this one? */
-static inline bool bytes_are(const void *p, unsigned char value,
+static inline bool bytes_are(const volatile void *p, unsigned char value,
 			     size_t n)
 {
-	const unsigned char *at = p;
+	const volatile unsigned char *at = p;
 
 	while (n--)
 		if (*at++ != value)
@@ -20,7 +20,7 @@ static inline bool bytes_are(const void *p, unsigned char value,
 }
 
 /* Is the page at p full of this byte? */
-static inline bool page_is(const void *p, unsigned char value)
+static inline bool page_is(const volatile void *p, unsigned char value)
 {
 	return bytes_are(p, value, getpagesize());
 }
@@ -46,9 +46,9 @@ static inline int object_fill(const struct object *o, size_t pages,
 }
 
 /* Is page i of the pages at p full of 'a' + i? */
-static inline bool pages_follow(const void *p, size_t pages)
+static inline bool pages_follow(const volatile void *p, size_t pages)
 {
-	const char *at = p;
+	const volatile char *at = p;
 
 	for (size_t i = 0; i < pages; i++)
 		if (!page_is(at + i * getpagesize(), 'a' + i))
