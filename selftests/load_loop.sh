@@ -56,7 +56,10 @@ if [ -e $loaded ]; then
 fi
 
 work=$(mktemp -d)
-cp "$module" "$work/mmapdev.ko"		# it may be on a slow file system
+# Where they are may be a slow file system.
+cp "$race" "$work/module_race"
+cp "$module" "$work/mmapdev.ko"
+race=$work/module_race
 module=$work/mmapdev.ko
 leave_as_found() {
 	exec 3>&-
@@ -99,7 +102,17 @@ ended() {
 	wait "$1" || fail "$2: status $?: $(tail -n 1 "$work/errors")"
 }
 
-in_slab() { grep -q '^mmapdev_object ' /proc/slabinfo; }
+# in_file FILE WORD: does a line begin with it? (No process: this is a loop.)
+in_file() {
+	local line lines
+	mapfile -t lines <"$1"
+	for line in "${lines[@]}"; do
+		[[ $line != "$2 "* ]] || return 0
+	done
+	return 1
+}
+
+in_slab() { in_file /proc/slabinfo mmapdev_object; }
 
 load() {
 	insmod "$module" || fail "insmod: status $?"
@@ -108,7 +121,7 @@ load() {
 }
 
 nothing_is_left() {
-	! grep -q '^mmapdev ' /proc/modules || fail "still in /proc/modules"
+	! in_file /proc/modules mmapdev || fail "still in /proc/modules"
 	[ ! -e /dev/mmapdev ] || fail "the node is still there"
 	! in_slab || fail "the slab cache is still there"
 }
@@ -136,8 +149,8 @@ echo "$begin_log" >/dev/kmsg
 
 load
 exec 3<>"$work/in"
-begin user map
-user=$begun
+begin users map
+users=$begun
 for try in 1 2 3; do
 	! "$race" unload 1 >/dev/null 2>"$work/says" ||
 		fail "unloaded under a mapping, try $try"
@@ -149,7 +162,7 @@ grep -q 'in use' "$work/says" || fail "rmmod says: $(cat "$work/says")"
 in_slab || fail "a refused unloading took the slab cache away"
 point module_under_a_mapping_cannot_be_unloaded
 hang_up
-ended "$user" user
+ended "$users" users
 
 rmmod mmapdev || fail "rmmod: status $?"
 nothing_is_left
@@ -160,13 +173,10 @@ point module_without_users_unloads_at_once
 for ((round = 1; round <= rounds; round++)); do
 	load
 	exec 3<>"$work/in"
-	begin user1 map
-	user1=$begun
-	begin user2 map
-	user2=$begun
+	begin users map
+	users=$begun
 	unload_while hang_up
-	ended "$user1" user1
-	ended "$user2" user2
+	ended "$users" users
 done
 point last_munmap_races_unloading
 

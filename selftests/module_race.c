@@ -2,7 +2,7 @@
 /*
  * For load_loop.sh: programs that use the module, and one that unloads it.
  *
- *   module_race map     hold a mapping of 64 pages, and no open file, until
+ *   module_race map     hold mappings, and no open file, in two processes until
  *                       standard input ends; then exit, which unmaps
  *   module_race open    open and close the device until it is gone
  *   module_race unload TRIES
@@ -35,12 +35,12 @@ static int fail(const char *what)
 	return 1;
 }
 
-static int map(void)
+/* Map an object, with pages in it. */
+static int map_new(void)
 {
 	size_t page = getpagesize();
 	int fd = open(DEVICE, O_RDWR);
 	volatile char *p;
-	char byte;
 
 	if (fd < 0)
 		return fail(DEVICE);
@@ -49,8 +49,22 @@ static int map(void)
 		return fail("mmap");
 	for (int i = 0; i < PAGES; i++)
 		p[i * page] = 1;
-	close(fd);
-	ready();
+	return close(fd);
+}
+
+/* One object that both processes map, and one more that the parent maps. */
+static int map(void)
+{
+	pid_t child;
+	char byte;
+
+	if (map_new())
+		return 1;
+	child = fork();
+	if (child < 0 || (child && map_new()))
+		return 1;
+	if (child)
+		ready();
 	return read(STDIN_FILENO, &byte, 1) != 0;
 }
 
