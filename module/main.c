@@ -18,7 +18,7 @@ static int mode_set(const char *val, const struct kernel_param *kp)
 
 	if (err)
 		return err;
-	if (mode & ~0777)
+	if (!mode || mode & ~0777)	/* devtmpfs takes 0 for unset */
 		return -EINVAL;
 	node_mode = mode;
 	return 0;

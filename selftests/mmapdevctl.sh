@@ -228,7 +228,7 @@ mode_sets_the_permissions_of_the_device() {
 
 a_bad_mode_is_refused() {
 	local mode
-	for mode in 0999 01777 -1 rw-r--r-- ''; do
+	for mode in 0 0999 01777 -1 rw-r--r-- ''; do
 		ctl 1 load --module "$module" "mode=$mode"
 		says "refused 'mode=$mode'"
 		not_inserted
@@ -247,7 +247,7 @@ limit_sets_what_objects_may_hold() {
 
 a_bad_limit_is_refused() {
 	local limit
-	for limit in junk -1 64Q 64M4 ''; do
+	for limit in junk -1 64Q 64M4 17179869184G ''; do
 		ctl 1 load --module "$module" "limit=$limit"
 		says "refused 'limit=$limit'"
 		not_inserted

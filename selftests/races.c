@@ -1,55 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Many at once: first touches of the same pages, and touches while the end of
- * file moves. Work goes in rounds between barriers, so that what may be there
- * after a round is known exactly, whoever was first.
+ * Stores of many processes while the end of file moves. Work goes in rounds
+ * between barriers, so that what may be there after a round is known exactly,
+ * whoever was first.
  */
 #include "kselftest_harness.h"
 
 #include <sched.h>
 
-#include "backend.h"
-#include "barrier.h"
-#include "bytes.h"
-#include "child.h"
 #include "device.h"
+#include "procfs.h"
+#include "race.h"
 #include "trap.h"
-
-#define WORKERS	4	/* processes */
-
-/* What all processes of a test share, apart from the object. */
-struct race {
-	struct object o;
-	pthread_barrier_t barrier;
-	int progress;		/* pages worked on in this round, by all */
-};
-
-static struct race *race_new(const struct object *o, int parties)
-{
-	struct race *r = mmap(NULL, sizeof(*r), RW, MAP_SHARED | MAP_ANONYMOUS,
-			      -1, 0);
-
-	if (r == MAP_FAILED)
-		return NULL;
-	r->o = *o;
-	return barrier_init(&r->barrier, parties) ? NULL : r;
-}
-
-struct worker {
-	struct race *race;
-	int number;
-	unsigned char *p;
-};
-
-static void workers_start(struct race *race, struct child *c,
-			  int (*body)(void *arg, struct turn *t))
-{
-	for (int i = 0; i < WORKERS; i++) {
-		struct worker w = { .race = race, .number = i };
-
-		c[i] = child_start(body, &w);
-	}
-}
 
 static void advance(struct race *race)
 {
@@ -60,104 +22,6 @@ static void await_progress(struct race *race, int pages)
 {
 	while (__atomic_load_n(&race->progress, __ATOMIC_RELAXED) < pages)
 		sched_yield();
-}
-
-/*
- * First touches. Each toucher has a byte of its own in every page, and one of
- * three ways to store to it: they must all end in the same page.
- */
-#define TOUCHERS	(2 * WORKERS)	/* two threads in each process */
-#define TOUCH_PAGES	64
-#define TOUCH_ROUNDS	5
-
-static int touch_page(const struct worker *w, int index, unsigned char byte)
-{
-	size_t at = index * getpagesize() + w->number;
-	volatile unsigned char *p = w->p;
-
-	switch (w->number % 3) {
-	case 0:
-		p[at] = byte;
-		break;
-	case 1:
-		if (p[at])
-			return 1;
-		p[at] = byte;
-		break;
-	case 2:
-		if (pwrite(w->race->o.fd, &byte, 1, at) != 1)
-			return 2;
-	}
-	return p[at] == byte ? 0 : 3;
-}
-
-static void *touch(void *arg)
-{
-	const struct worker *w = arg;
-	long failed = 0;
-
-	for (int round = 1; round <= TOUCH_ROUNDS; round++) {
-		barrier_wait(&w->race->barrier);
-		for (int i = 0; i < TOUCH_PAGES; i++)
-			failed = failed ?: touch_page(w, i, round);
-		barrier_wait(&w->race->barrier);
-	}
-	return (void *)failed;
-}
-
-static int touch_by_two_threads(void *arg, struct turn *t)
-{
-	struct worker *w = arg;
-	struct worker second = *w;
-	pthread_t thread;
-	void *failed;
-
-	w->p = object_map(&w->race->o, TOUCH_PAGES * getpagesize(), RW,
-			  MAP_SHARED);
-	if (w->p == MAP_FAILED)
-		return 10;
-	second.p = w->p;
-	second.number += WORKERS;
-	if (pthread_create(&thread, NULL, touch, &second))
-		return 11;
-	if (touch(w))
-		return 12;
-	return pthread_join(thread, &failed) || failed ? 13 : 0;
-}
-
-OBJECT_FIXTURE(first_touch);
-FILE_VARIANTS(first_touch);
-
-TEST_F(first_touch, makes_one_page_and_loses_no_store)
-{
-	struct race *race = race_new(&self->o, TOUCHERS + 1);
-	size_t length = TOUCH_PAGES * self->page;
-	struct child c[WORKERS];
-	unsigned char *p;
-
-	ASSERT_NE(NULL, race);
-	p = object_map(&self->o, length, RW, MAP_SHARED);
-	ASSERT_NE(MAP_FAILED, p);
-	ASSERT_EQ(0, object_resize(&self->o, length));
-	workers_start(race, c, touch_by_two_threads);
-	for (int round = 1; round <= TOUCH_ROUNDS; round++) {
-		ASSERT_EQ(0, object_resize(&self->o, 0));
-		ASSERT_EQ(0, object_resize(&self->o, length));
-		barrier_wait(&race->barrier);
-		barrier_wait(&race->barrier);
-		EXPECT_EQ(TOUCH_PAGES, object_resident(&self->o));
-		if (variant->kind == MMAPDEV)
-			EXPECT_EQ(round * TOUCH_PAGES,
-				  object_stats(&self->o).pages_allocated);
-		for (int i = 0; i < TOUCH_PAGES; i++) {
-			EXPECT_TRUE(bytes_are(p + i * self->page, round,
-					      TOUCHERS));
-			EXPECT_TRUE(bytes_are(p + i * self->page + TOUCHERS, 0,
-					      self->page - TOUCHERS));
-		}
-	}
-	for (int i = 0; i < WORKERS; i++)
-		EXPECT_EQ(0, child_end(&c[i]));
 }
 
 /* Stores and loads of words that may get a SIGBUS, without much ado. */
@@ -178,7 +42,7 @@ static bool word_load(volatile uint32_t *at, uint32_t *value)
 }
 
 /*
- * The moving end. In each round every worker stores the round's number to a
+ * In each round every worker stores the round's number to a
  * word of its own in both halves of every page, while the end of file moves to
  * the middle of page KEPT and back. Then a word below the end has this round's
  * number; any other has it too or is zero: it has never an earlier one, which
@@ -188,7 +52,8 @@ static bool word_load(volatile uint32_t *at, uint32_t *value)
 #define KEPT		4
 #define MOVES		3	/* of the end, in a round */
 #define SHARED_ROUNDS	25
-#define PRIVATE_ROUNDS	100
+#define PRIVATE_ROUNDS	25
+#define PRIVATE_MOVES	3000
 
 static uint32_t *word_of(unsigned char *p, int index, int half, int worker)
 {
@@ -430,6 +295,83 @@ TEST_F(moving_end, takes_private_copies_over_holes_along)
 	}
 	for (int i = 0; i < WORKERS; i++)
 		EXPECT_EQ(0, child_end(&c[i]));
+}
+
+/* Stay on the first CPU, or on the last: two that race need one each. */
+static void stay_on_cpu(bool last)
+{
+	cpu_set_t allowed;
+	cpu_set_t one;
+	int chosen = -1;
+
+	sched_getaffinity(0, sizeof(allowed), &allowed);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &allowed) && (last || chosen < 0))
+			chosen = cpu;
+	CPU_ZERO(&one);
+	CPU_SET(chosen, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+}
+
+/* Make private copies of a hole, one after the other, until told to stop. */
+static int copy_until_done(void *arg, struct turn *t)
+{
+	struct sigaction bus, segv;
+	struct race *race = arg;
+
+	stay_on_cpu(true);
+	trap_signals(&bus, &segv);
+	while (!__atomic_load_n(&race->done, __ATOMIC_RELAXED)) {
+		word_store((uint32_t *)race->p, 1);
+		madvise(race->p, getpagesize(), MADV_DONTNEED);
+	}
+	return 0;
+}
+
+/*
+ * Looked at from outside, in the page table, from the moment that the end has
+ * moved. The race is between finding a hole and mapping its copy, a matter of
+ * microseconds. In the middle of it sits mmapdev's trace event: taking a stack
+ * trace there makes it wider.
+ */
+#define FAULT_TRIGGER "/sys/kernel/tracing/events/mmapdev/mmapdev_fault/trigger"
+
+TEST_F(moving_end, leaves_no_private_copy_of_a_hole_mapped)
+{
+	struct race *race = race_new(&self->o, 1);
+	uint64_t entry;
+	int mapped = 0;
+	char path[64];
+	struct child c;
+	int pagemap;
+
+	ASSERT_NE(NULL, race);
+	ASSERT_EQ(0, object_resize(&self->o, self->page));
+	race->p = object_map(&self->o, self->page, RW, MAP_PRIVATE);
+	ASSERT_NE(MAP_FAILED, race->p);
+	if (variant->kind == MMAPDEV)
+		ASSERT_EQ(0, file_write(FAULT_TRIGGER, "stacktrace"));
+	c = child_start(copy_until_done, race);
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", c.pid);
+	pagemap = open(path, O_RDONLY | O_CLOEXEC);
+	stay_on_cpu(false);
+	for (int move = 0; move < PRIVATE_MOVES; move++) {
+		EXPECT_EQ(0, object_resize(&self->o, 0));
+		EXPECT_EQ(sizeof(entry),
+			  pread(pagemap, &entry, sizeof(entry),
+				(uintptr_t)race->p / self->page * 8));
+		mapped += !!(entry & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED));
+		EXPECT_EQ(0, object_resize(&self->o, self->page));
+		/* let it be somewhere else each time */
+		for (volatile int n = 0; n < move % 64 * 200; n++)
+			;
+	}
+	EXPECT_EQ(0, mapped);
+	race->done = true;
+	EXPECT_EQ(0, child_end(&c));
+	close(pagemap);
+	if (variant->kind == MMAPDEV)
+		EXPECT_EQ(0, file_write(FAULT_TRIGGER, "!stacktrace"));
 }
 
 TEST_HARNESS_MAIN

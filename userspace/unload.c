@@ -16,6 +16,7 @@ static int explain(int err)
 	case 0:
 		return CTL_OK;
 	case ENOENT:
+	case ENOSYS:	/* a kernel without modules */
 		return ctl_error(MODULE_NAME " is not loaded");
 	case EPERM:
 		return ctl_error("only root may unload modules");
