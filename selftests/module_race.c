@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define DEVICE	"/dev/mmapdev"
@@ -35,37 +36,52 @@ static int fail(const char *what)
 	return 1;
 }
 
-/* Map an object, with pages in it. */
-static int map_new(void)
+/* Map a new object, with pages in it; NULL if that fails. */
+static void *map_new(void)
 {
 	size_t page = getpagesize();
 	int fd = open(DEVICE, O_RDWR);
 	volatile char *p;
 
 	if (fd < 0)
-		return fail(DEVICE);
+		return NULL;
 	p = mmap(NULL, PAGES * page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
 	if (p == MAP_FAILED)
-		return fail("mmap");
+		return NULL;
 	for (int i = 0; i < PAGES; i++)
 		p[i * page] = 1;
-	return close(fd);
+	return (void *)p;
 }
 
-/* One object that both processes map, and one more that the parent maps. */
+/*
+ * One object that both processes map, and one that only the parent does. They
+ * unmap at the same time: either can be the last user of the module.
+ */
 static int map(void)
 {
+	size_t length = PAGES * getpagesize();
+	void *first = map_new();
+	void *second;
 	pid_t child;
+	int status;
 	char byte;
 
-	if (map_new())
-		return 1;
+	if (!first)
+		return fail("the first mapping");
 	child = fork();
-	if (child < 0 || (child && map_new()))
-		return 1;
-	if (child)
-		ready();
-	return read(STDIN_FILENO, &byte, 1) != 0;
+	if (child < 0)
+		return fail("fork");
+	if (child == 0)
+		return read(STDIN_FILENO, &byte, 1) != 0;
+	second = map_new();
+	if (!second)
+		return fail("the second mapping");
+	ready();
+	if (read(STDIN_FILENO, &byte, 1) != 0 || munmap(second, length) ||
+	    munmap(first, length))
+		return fail("unmapping");
+	return waitpid(child, &status, 0) != child || status != 0;
 }
 
 static int open_close(void)
