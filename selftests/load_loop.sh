@@ -96,16 +96,14 @@ leave_as_found() {
 trap leave_as_found EXIT
 
 # begin NAME VERB...: run module_race in the background until it is ready;
-# its process is $begun, and it lives as long as the other end of its fifo
+# its process is $begun, and it lives until hang_up if it does not end before
 begin() {
 	local name=$1 ready
 	shift
-	mkfifo "$work/$name"
 	"$race" "$@" <"$work/in" >"$work/$name" 2>>"$work/errors" 3>&- &
 	begun=$!
 	read -r -t 60 ready <"$work/$name"
 	[ "${ready-}" = ready ] || fail "module_race $* does not begin"
-	rm "$work/$name"
 }
 
 # ended PROCESS NAME: it must have ended well
@@ -151,7 +149,7 @@ hang_up() {
 	exec 3>&-
 }
 
-mkfifo "$work/in"
+mkfifo "$work"/{in,users,opener,unload}
 touch "$work/errors"
 begin_log="load_loop: begin $$"
 echo "$begin_log" >/dev/kmsg
