@@ -52,7 +52,7 @@ FIXTURE_TEARDOWN(cow)
 		.kind = backend, .state = _state, .present = _present,	\
 		.change = _change, .bug = _bug }
 
-#define COW(row, ...)							\
+#define COW_ROW(row, ...)							\
 	COW_VARIANT(MMAPDEV, row##_mmapdev, __VA_ARGS__);		\
 	COW_VARIANT(MEMFD, row##_memfd, __VA_ARGS__);			\
 	COW_VARIANT(TMPFS, row##_tmpfs, __VA_ARGS__)
@@ -60,41 +60,41 @@ FIXTURE_TEARDOWN(cow)
 #define PAGE true
 #define HOLE false
 
-COW(untouched_page_store, UNTOUCHED, PAGE, STORE,
+COW_ROW(untouched_page_store, UNTOUCHED, PAGE, STORE,
 	"the copy is made when mapping, not when writing");
-COW(untouched_page_write, UNTOUCHED, PAGE, WRITE,
+COW_ROW(untouched_page_write, UNTOUCHED, PAGE, WRITE,
 	"write(2) puts its bytes where faults do not look");
-COW(untouched_hole_store, UNTOUCHED, HOLE, STORE,
+COW_ROW(untouched_hole_store, UNTOUCHED, HOLE, STORE,
 	"a private mapping looks for its pages elsewhere than a shared one");
-COW(untouched_hole_write, UNTOUCHED, HOLE, WRITE,
+COW_ROW(untouched_hole_write, UNTOUCHED, HOLE, WRITE,
 	"a page made by write(2) is not found by a private fault");
-COW(neighbour_page_store, NEIGHBOUR, PAGE, STORE,
+COW_ROW(neighbour_page_store, NEIGHBOUR, PAGE, STORE,
 	"fault-around maps a copy, or the wrong page");
-COW(neighbour_page_write, NEIGHBOUR, PAGE, WRITE,
+COW_ROW(neighbour_page_write, NEIGHBOUR, PAGE, WRITE,
 	"write(2) replaces a page that fault-around has mapped");
-COW(read_page_store, READ, PAGE, STORE,
+COW_ROW(read_page_store, READ, PAGE, STORE,
 	"reading makes a private copy");
-COW(read_page_write, READ, PAGE, WRITE,
+COW_ROW(read_page_write, READ, PAGE, WRITE,
 	"write(2) replaces a page that is mapped");
-COW(read_hole_store, READ, HOLE, STORE,
+COW_ROW(read_hole_store, READ, HOLE, STORE,
 	"reading a hole maps a zero page that the object does not know");
-COW(read_hole_write, READ, HOLE, WRITE,
+COW_ROW(read_hole_write, READ, HOLE, WRITE,
 	"the same, and nothing unmaps it when write(2) fills the hole");
-COW(read_written_page_store, READ_WRITTEN, PAGE, STORE,
+COW_ROW(read_written_page_store, READ_WRITTEN, PAGE, STORE,
 	"a page first read is made writable in place: private stores leak");
-COW(read_written_page_write, READ_WRITTEN, PAGE, WRITE,
+COW_ROW(read_written_page_write, READ_WRITTEN, PAGE, WRITE,
 	"write(2) finds the private copy in the object's place");
-COW(read_written_hole_store, READ_WRITTEN, HOLE, STORE,
+COW_ROW(read_written_hole_store, READ_WRITTEN, HOLE, STORE,
 	"the page made by reading a hole is taken for a private one");
-COW(read_written_hole_write, READ_WRITTEN, HOLE, WRITE,
+COW_ROW(read_written_hole_write, READ_WRITTEN, HOLE, WRITE,
 	"filling the hole throws the private copy away");
-COW(written_page_store, WRITTEN, PAGE, STORE,
+COW_ROW(written_page_store, WRITTEN, PAGE, STORE,
 	"a first private store maps the object's page, or copies from a hole");
-COW(written_page_write, WRITTEN, PAGE, WRITE,
+COW_ROW(written_page_write, WRITTEN, PAGE, WRITE,
 	"write(2) throws the private copy away");
-COW(written_hole_store, WRITTEN, HOLE, STORE,
+COW_ROW(written_hole_store, WRITTEN, HOLE, STORE,
 	"the page that is copied for a hole becomes the object's, or is kept");
-COW(written_hole_write, WRITTEN, HOLE, WRITE,
+COW_ROW(written_hole_write, WRITTEN, HOLE, WRITE,
 	"filling the hole throws the private copy away");
 
 static bool page_begins(const volatile unsigned char *p, unsigned char first,

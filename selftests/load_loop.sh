@@ -79,12 +79,17 @@ cp "$race" "$work/module_race"
 cp "$module" "$work/mmapdev.ko"
 race=$work/module_race
 module=$work/mmapdev.ko
+
 # Opening a node without a driver must not load one behind our back.
 modprobe=$(cat /proc/sys/kernel/modprobe)
 echo >/proc/sys/kernel/modprobe
 
+# Programs that wait for the end of their input live from one to the other.
+hang_on() { exec 3<>"$work/in"; }
+hang_up() { exec 3>&-; }
+
 leave_as_found() {
-	exec 3>&-
+	hang_up
 	wait
 	echo "$modprobe" >/proc/sys/kernel/modprobe
 	[ ! -e $loaded ] || rmmod mmapdev 2>/dev/null
@@ -96,7 +101,7 @@ leave_as_found() {
 trap leave_as_found EXIT
 
 # begin NAME VERB...: run module_race in the background until it is ready;
-# its process is $begun, and it lives until hang_up if it does not end before
+# its process is $begun
 begin() {
 	local name=$1 ready
 	shift
@@ -135,20 +140,6 @@ nothing_is_left() {
 	! in_slab || fail "the slab cache is still there"
 }
 
-# unload_while COMMAND...: unload, refused until the command lets it go
-unload_while() {
-	local unload
-	begin unload unload $tries
-	unload=$begun
-	"$@"
-	ended "$unload" unload
-	nothing_is_left
-}
-
-hang_up() {
-	exec 3>&-
-}
-
 mkfifo "$work"/{in,users,opener,unload}
 touch "$work/errors"
 begin_log="load_loop: begin $$"
@@ -168,7 +159,7 @@ fi
 ### With a mapping, nobody can unload it.
 
 load
-exec 3<>"$work/in"
+hang_on
 begin users map
 users=$begun
 for try in 1 2 3; do
@@ -189,17 +180,21 @@ rmmod mmapdev || fail "rmmod: status $?"
 
 for ((round = 1; round <= rounds; round++)); do
 	load
-	exec 3<>"$work/in"
+	hang_on
 	begin users map
 	users=$begun
-	unload_while hang_up
+	begin unload unload $tries
+	unload=$begun
+	hang_up
+	ended "$unload" unload
+	nothing_is_left
 	ended "$users" users
 done
 point last_munmap_races_unloading
 
 for ((round = 1; round <= rounds; round++)); do
 	load
-	exec 3<>"$work/in"
+	hang_on
 	begin opener open
 	opener=$begun
 	"$race" unload $tries >/dev/null 2>>"$work/errors" ||
