@@ -50,6 +50,28 @@ static int module_code(unsigned long *start, unsigned long *end)
 	return *start && size ? 0 : -1;
 }
 
+/* Where a function of the kernel is: up to the next. 0, or -1. */
+static int function_code(const char *name, unsigned long *start,
+			 unsigned long *end)
+{
+	FILE *file = fopen("/proc/kallsyms", "r");
+	unsigned long address;
+	char symbol[512];
+
+	*start = 0;
+	*end = 0;
+	while (file && !*end &&
+	       fscanf(file, "%lx %*c %511s%*[^\n]", &address, symbol) == 2) {
+		if (!*start && !strcmp(symbol, name))
+			*start = address;
+		else if (*start && address > *start)
+			*end = address;
+	}
+	if (file)
+		fclose(file);
+	return *start && *end ? 0 : -1;
+}
+
 FIXTURE_SETUP(fail_alloc)
 {
 	unsigned long start, end;
@@ -94,12 +116,13 @@ TEST_F(fail_alloc, object_that_is_refused_is_enomem)
 /*
  * The per-CPU allocator asks for pages only when those it has are full, and
  * has a worker that sees to it that there are some: open many objects, and
- * keep the worker from running.
+ * keep the worker from running. Objects need pages too: refuse only its own.
  */
 TEST_F(fail_alloc, counters_that_are_refused_are_enomem)
 {
 	struct sched_param fifo = { .sched_priority = 1 };
 	struct rlimit files = { MANY + 64, MANY + 64 };
+	unsigned long start, end;
 	static int fds[MANY];
 	cpu_set_t here;
 	int n, err;
@@ -108,6 +131,8 @@ TEST_F(fail_alloc, counters_that_are_refused_are_enomem)
 	CPU_SET(sched_getcpu(), &here);
 	ASSERT_EQ(0, sched_setaffinity(0, sizeof(here), &here));
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &files));
+	ASSERT_EQ(0, function_code("pcpu_alloc_noprof", &start, &end));
+	ASSERT_EQ(0, refuse_below(&self->knobs, REFUSE_PAGE, start, end));
 	ASSERT_EQ(0, sched_setscheduler(0, SCHED_FIFO, &fifo));
 	ASSERT_EQ(0, refuse_next(&self->knobs, REFUSE_PAGE, -1));
 	for (n = 0; n < MANY; n++) {
