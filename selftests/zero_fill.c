@@ -78,6 +78,32 @@ TEST_F(zero_regrow, dropped_bytes_do_not_come_back)
 	EXPECT_TRUE(all_zero(p + self->page + 10, 3 * self->page - 10));
 }
 
+/*
+ * A machine that just booted has zeros everywhere: leave bytes in the pages
+ * that will be handed out next.
+ */
+TEST_F(zero_regrow, pages_that_held_bytes_come_back_as_zero)
+{
+	size_t length = 8 << 20;
+	int flags[] = { MAP_SHARED, MAP_PRIVATE };
+
+	for (int i = 0; i < 2; i++) {
+		unsigned char *p;
+
+		ASSERT_EQ(0, object_resize(&self->o, length));
+		p = object_map(&self->o, length, RW, MAP_SHARED);
+		ASSERT_NE(MAP_FAILED, p);
+		memset(p, 0xa5, length);
+		ASSERT_EQ(0, object_resize(&self->o, 0));
+		ASSERT_EQ(0, munmap(p, length));
+		ASSERT_EQ(0, object_resize(&self->o, length));
+		p = object_map(&self->o, length, RW, flags[i]);
+		ASSERT_NE(MAP_FAILED, p);
+		EXPECT_TRUE(all_zero(p, length));
+		ASSERT_EQ(0, munmap(p, length));
+	}
+}
+
 OBJECT_FIXTURE(demand_paging);
 FILE_VARIANTS(demand_paging);
 
