@@ -8,8 +8,8 @@
 #include "backend.h"
 
 #define MIB	(1L << 20)
-#define SIZE	(24 * MIB)
-#define ROUNDS	6
+#define SIZE	(16 * MIB)
+#define ROUNDS	5
 
 /* What the machine has left, in bytes, or -1. */
 static long mem_free(void)
