@@ -29,11 +29,17 @@ OBJECT_FIXTURE(give_back);
 OBJECT_VARIANT(give_back, mmapdev, MMAPDEV);
 OBJECT_VARIANT(give_back, memfd, MEMFD);
 
+/*
+ * A leak costs SIZE each round. MemFree leaves out what CPUs keep at hand of
+ * freed pages, some 25 MiB here: allow for it.
+ */
+#define ALLOWED	(3 * SIZE)
+
 /* Each round touches SIZE bytes anew and drops them by shrinking. */
 static void rounds(struct __test_metadata *_metadata, struct object *o,
 		   int flags)
 {
-	long before, after;
+	long before;
 	char *p;
 
 	ASSERT_EQ(0, object_resize(o, SIZE));
@@ -45,9 +51,7 @@ static void rounds(struct __test_metadata *_metadata, struct object *o,
 		memset(p, i + 1, SIZE);
 		ASSERT_EQ(0, object_resize(o, 0));
 	}
-	after = mem_free();
-	/* A leak would cost ROUNDS * SIZE; leave room for what others do. */
-	EXPECT_LT(before - after, 2 * SIZE);
+	EXPECT_LT(before - mem_free(), ALLOWED);
 }
 
 TEST_F(give_back, dropped_shared_pages_are_free_again)
@@ -60,25 +64,25 @@ TEST_F(give_back, dropped_private_copies_are_free_again)
 	rounds(_metadata, &self->o, MAP_PRIVATE);
 }
 
+/* Copying takes a reference to the object's page, for the time of the copy. */
 TEST_F(give_back, private_copies_of_present_pages_are_free_again)
 {
-	char *p;
-
-	ASSERT_EQ(0, object_resize(&self->o, SIZE));
-	p = object_map(&self->o, SIZE, RW, MAP_SHARED | MAP_POPULATE);
-	ASSERT_NE(MAP_FAILED, p);
-	ASSERT_EQ(0, munmap(p, SIZE));
 	long before = mem_free();
 
 	for (int i = 0; i < ROUNDS; i++) {
+		char *p;
+
+		ASSERT_EQ(0, object_resize(&self->o, SIZE));
+		p = object_map(&self->o, SIZE, RW, MAP_SHARED | MAP_POPULATE);
+		ASSERT_NE(MAP_FAILED, p);
+		ASSERT_EQ(0, munmap(p, SIZE));
 		p = object_map(&self->o, SIZE, RW, MAP_PRIVATE);
 		ASSERT_NE(MAP_FAILED, p);
 		memset(p, i + 1, SIZE);
 		ASSERT_EQ(0, munmap(p, SIZE));
+		ASSERT_EQ(0, object_resize(&self->o, 0));
 	}
-	ASSERT_EQ(0, object_resize(&self->o, 0));
-	/* The object's own pages came back too. */
-	EXPECT_LT(before - mem_free(), SIZE / 2);
+	EXPECT_LT(before - mem_free(), ALLOWED);
 }
 
 TEST_HARNESS_MAIN
