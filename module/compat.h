@@ -59,6 +59,45 @@ static inline size_t copy_folio_from_iter_atomic(struct folio *folio,
 }
 #endif
 
+/* 6.5: splice_read by read_iter is called copy_splice_read(). */
+#ifndef MMAPDEV_HAVE_COPY_SPLICE_READ
+#define copy_splice_read generic_file_splice_read
+#endif
+
+/*
+ * 6.3: a mount's mapping of ids is a struct mnt_idmap. 6.6: generic_fillattr()
+ * is told what is asked for.
+ */
+#ifndef MMAPDEV_HAVE_MNT_IDMAP
+#define mnt_idmap user_namespace
+#endif
+#ifndef MMAPDEV_HAVE_FILLATTR_MASK
+#define generic_fillattr(idmap, request_mask, inode, stat) \
+	generic_fillattr(idmap, inode, stat)
+#endif
+
+/* 6.7: an inode's times are behind functions. */
+#ifndef MMAPDEV_HAVE_INODE_TIMES
+static inline void inode_set_atime_to_ts(struct inode *inode,
+					 struct timespec64 ts)
+{
+	inode->i_atime = ts;
+}
+
+static inline void inode_set_mtime_to_ts(struct inode *inode,
+					 struct timespec64 ts)
+{
+	inode->i_mtime = ts;
+}
+#endif
+
+/* 6.3: the core's callbacks on devices cannot change them. */
+#ifdef MMAPDEV_HAVE_CONST_DEVNODE
+typedef const struct device mmapdev_const_device;
+#else
+typedef struct device mmapdev_const_device;
+#endif
+
 /* 6.13: the namespace of symbols became a string. */
 #ifdef MMAPDEV_HAVE_IMPORT_NS_STRING
 #define MMAPDEV_IMPORT_KUNIT_NS	MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING")

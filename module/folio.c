@@ -43,7 +43,6 @@ static struct folio *folio_make(struct inode *inode, pgoff_t index, gfp_t gfp)
 		err = -ENOMEM;
 		goto err_uncharge;
 	}
-	folio_mark_uptodate(folio);
 	err = filemap_add_folio(mapping, folio, index, gfp);
 	if (err)
 		goto err_put;
@@ -61,6 +60,32 @@ err_uncharge:
 }
 
 /**
+ * mmapdev_folio_reserve - the folio at an index, new ones not yet given out
+ * @inode: the object
+ * @index: in pages
+ * @gfp: how to allocate
+ *
+ * A new folio is full of zeros but not up to date: nobody maps it, and reading
+ * sees a hole, so that it can still be taken back unnoticed.
+ *
+ * Context: As mmapdev_folio_get().
+ * Return: As mmapdev_folio_get().
+ */
+struct folio *mmapdev_folio_reserve(struct inode *inode, pgoff_t index,
+				    gfp_t gfp)
+{
+	struct folio *folio;
+
+	do {
+		folio = mmapdev_folio_find(inode->i_mapping, index);
+		if (folio)
+			return folio;
+		folio = folio_make(inode, index, gfp);
+	} while (folio == ERR_PTR(-EEXIST));	/* lost a race: find that one */
+	return folio;
+}
+
+/**
  * mmapdev_folio_get - the folio at an index, made of zeros if there is none
  * @inode: the object
  * @index: in pages
@@ -73,14 +98,10 @@ err_uncharge:
  */
 struct folio *mmapdev_folio_get(struct inode *inode, pgoff_t index, gfp_t gfp)
 {
-	struct folio *folio;
+	struct folio *folio = mmapdev_folio_reserve(inode, index, gfp);
 
-	do {
-		folio = mmapdev_folio_find(inode->i_mapping, index);
-		if (folio)
-			return folio;
-		folio = folio_make(inode, index, gfp);
-	} while (folio == ERR_PTR(-EEXIST));	/* lost a race: find that one */
+	if (!IS_ERR(folio) && !folio_test_uptodate(folio))
+		folio_mark_uptodate(folio);
 	return folio;
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_folio_get);

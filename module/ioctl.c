@@ -5,6 +5,8 @@
 
 #include "mmapdev.h"
 
+#include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
@@ -16,7 +18,9 @@ static int get_info(struct inode *inode, void __user *arg)
 	struct mmapdev_info info = {
 		.abi_version	= MMAPDEV_ABI_VERSION,
 		.page_size	= PAGE_SIZE,
-		.features	= MMAPDEV_FEATURE_ANONYMOUS,
+		.features	= MMAPDEV_FEATURE_ANONYMOUS |
+				  MMAPDEV_FEATURE_NAMES |
+				  MMAPDEV_FEATURE_FILES,
 		.object		= inode->i_ino,
 		.size		= i_size_read(inode),
 		.max_size	= inode->i_sb->s_maxbytes,
@@ -25,6 +29,7 @@ static int get_info(struct inode *inode, void __user *arg)
 		.used		= (u64)mmapdev_limit_used() << PAGE_SHIFT,
 	};
 
+	mmapdev_node_name(inode, info.name);
 	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
@@ -115,9 +120,73 @@ static int get_pages(struct inode *inode, void __user *arg)
 	return 0;
 }
 
+/* An id of the caller's user namespace; own if it is -1. */
+static int node_uid(u32 id, kuid_t *uid)
+{
+	*uid = id == (u32)-1 ? current_fsuid() :
+			       make_kuid(current_user_ns(), id);
+	if (!uid_valid(*uid))
+		return -EINVAL;
+	return uid_eq(*uid, current_fsuid()) || capable(CAP_CHOWN) ? 0 : -EPERM;
+}
+
+static int node_gid(u32 id, kgid_t *gid)
+{
+	*gid = id == (u32)-1 ? current_fsgid() :
+			       make_kgid(current_user_ns(), id);
+	if (!gid_valid(*gid))
+		return -EINVAL;
+	return in_group_p(*gid) || capable(CAP_CHOWN) ? 0 : -EPERM;
+}
+
+static int set_name(struct inode *inode, void __user *arg)
+{
+	struct mmapdev_name name;
+	kuid_t uid;
+	kgid_t gid;
+	size_t len;
+	int err;
+
+	if (copy_from_user(&name, arg, sizeof(name)))
+		return -EFAULT;
+	len = strnlen(name.name, sizeof(name.name));
+	if (name.reserved || name.mode & ~0777 || len == sizeof(name.name) ||
+	    memchr_inv(name.name + len, 0, sizeof(name.name) - len))
+		return -EINVAL;
+	if (!capable(CAP_MKNOD))
+		return -EPERM;
+	err = node_uid(name.uid, &uid) ?: node_gid(name.gid, &gid);
+	if (err)
+		return err;
+	return mmapdev_node_create(inode, name.name, name.mode, uid, gid);
+}
+
+static int remove_name(struct inode *inode)
+{
+	if (!capable(CAP_MKNOD))
+		return -EPERM;
+	return mmapdev_node_remove(inode);
+}
+
+static int open_regular(struct file *file, void __user *arg)
+{
+	struct mmapdev_file want;
+	fmode_t mode;
+
+	if (copy_from_user(&want, arg, sizeof(want)))
+		return -EFAULT;
+	if (want.reserved || want.flags & ~(O_ACCMODE | O_CLOEXEC | O_APPEND) ||
+	    (want.flags & O_ACCMODE) == O_ACCMODE)
+		return -EINVAL;
+	mode = OPEN_FMODE(want.flags) & (FMODE_READ | FMODE_WRITE);
+	if (mode & ~file->f_mode)
+		return -EACCES;
+	return mmapdev_regular_open(file->f_mapping->host, want.flags);
+}
+
 /**
  * mmapdev_ioctl - the calls of uapi/mmapdev.h
- * @file: an open device
+ * @file: any face of the object
  * @cmd: MMAPDEV_IOC_*
  * @arg: address of the call's structure
  *
@@ -138,6 +207,12 @@ long mmapdev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return get_stats(inode, uarg);
 	case MMAPDEV_IOC_PAGES:
 		return get_pages(inode, uarg);
+	case MMAPDEV_IOC_SET_NAME:
+		return set_name(inode, uarg);
+	case MMAPDEV_IOC_REMOVE_NAME:
+		return remove_name(inode);
+	case MMAPDEV_IOC_GET_FILE:
+		return open_regular(file, uarg);
 	default:
 		return -ENOTTY;
 	}

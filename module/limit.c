@@ -8,10 +8,8 @@
 
 #include "mmapdev.h"
 
-#include <linux/ctype.h>
 #include <linux/kernel.h>
 #include <linux/moduleparam.h>
-#include <linux/overflow.h>
 #include <linux/string.h>
 
 #include "compat.h"
@@ -22,40 +20,10 @@ EXPORT_SYMBOL_IF_KUNIT(mmapdev_limit_bytes);
 static bool limit_given;
 static atomic_long_t pages_used = ATOMIC_LONG_INIT(0);
 
-/* memparse() would do, but wraps around in silence. */
-static int limit_parse(const char *val, unsigned long *bytes)
-{
-	size_t len = strcspn(val, "\n");
-	unsigned int shift = 0;
-	char number[32];
-	int err;
-
-	if (!len || len >= sizeof(number))
-		return -EINVAL;
-	strscpy(number, val, len + 1);
-	switch (tolower(number[len - 1])) {
-	case 'g':
-		shift += 10;
-		fallthrough;
-	case 'm':
-		shift += 10;
-		fallthrough;
-	case 'k':
-		shift += 10;
-		number[len - 1] = 0;
-	}
-	if (!isdigit(number[0]))	/* kstrtoul() takes a sign */
-		return -EINVAL;
-	err = kstrtoul(number, 0, bytes);
-	if (err)
-		return err;
-	return check_shl_overflow(*bytes, shift, bytes) ? -ERANGE : 0;
-}
-
 static int limit_set(const char *val, const struct kernel_param *kp)
 {
 	unsigned long bytes;
-	int err = limit_parse(val, &bytes);
+	int err = mmapdev_parse_size(val, strcspn(val, "\n"), &bytes);
 
 	if (err)
 		return err;

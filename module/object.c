@@ -4,10 +4,14 @@
  *
  * Why the filesystem cannot outlive the module, although file_system_type has
  * no owner (with one, the module's own mount would pin the module for ever):
- * every reference to an object's inode is held by an open device file, mappings
- * hold that file, and mmapdev_fops.owner pins the module from open to the end
- * of release, which drops the inode. Inodes are freed after a grace period;
- * mmapdev_object_exit() waits for those callbacks.
+ * every reference to an object's inode is held by
+ *  - an open device file, and mappings hold that file: mmapdev_node_fops.owner
+ *    pins the module from open to the end of release, which drops the inode;
+ *  - the inode of its regular file, whose filesystem has an owner, and drops
+ *    it before the core lets that owner go (filesystem.c);
+ *  - its name, which unloading takes away.
+ * Inodes are freed after a grace period; mmapdev_object_exit() waits for those
+ * callbacks.
  */
 
 #include "mmapdev.h"
@@ -17,8 +21,6 @@
 #include <linux/slab.h>
 
 #include "compat.h"
-
-#define MMAPDEV_SUPER_MAGIC	0x6d6d6170	/* "mmap" */
 
 static struct kmem_cache *object_cache;
 static struct vfsmount *object_mount;
@@ -37,6 +39,8 @@ static struct inode *object_alloc_inode(struct super_block *sb)
 		kmem_cache_free(object_cache, object);
 		return NULL;
 	}
+	object->regular = NULL;
+	object->node = NULL;
 	return &object->inode;
 }
 
@@ -76,7 +80,7 @@ static int object_init_fs_context(struct fs_context *fc)
 }
 
 static struct file_system_type object_fs_type = {
-	.name		 = "mmapdev",
+	.name		 = "mmapdev_object",
 	.init_fs_context = object_init_fs_context,
 	.kill_sb	 = kill_anon_super,
 };
@@ -102,6 +106,11 @@ struct inode *mmapdev_object_create(void)
 		return ERR_PTR(-ENOMEM);
 	inode->i_ino = get_next_ino();
 	inode->i_mode = S_IFREG | 0600;
+	inode->i_uid = current_fsuid();
+	inode->i_gid = current_fsgid();
+	mmapdev_accessed(inode);
+	mmapdev_modified(inode);
+	mmapdev_object_of(inode)->born = inode_get_ctime(inode);
 	inode->i_size = inode->i_sb->s_maxbytes;
 	inode->i_mapping->a_ops = &mmapdev_aops;
 	/* There is nowhere to reclaim the pages to. */
@@ -110,6 +119,28 @@ struct inode *mmapdev_object_create(void)
 	return inode;
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_object_create);
+
+/**
+ * mmapdev_accessed - the object is read
+ * @inode: the object
+ *
+ * Context: Any.
+ */
+void mmapdev_accessed(struct inode *inode)
+{
+	inode_set_atime_to_ts(inode, current_time(inode));
+}
+
+/**
+ * mmapdev_modified - the object's bytes or size change by a system call
+ * @inode: the object
+ *
+ * Context: Any.
+ */
+void mmapdev_modified(struct inode *inode)
+{
+	inode_set_mtime_to_ts(inode, inode_set_ctime_current(inode));
+}
 
 /**
  * mmapdev_object_count - how many objects live
@@ -138,11 +169,7 @@ int __init mmapdev_object_init(void)
 		kmem_cache_destroy(object_cache);
 		return PTR_ERR(object_mount);
 	}
-	/*
-	 * Whole pages only: the core rounds sizes up to pages, which must not
-	 * overflow for the object without an end.
-	 */
-	object_mount->mnt_sb->s_maxbytes = MAX_LFS_FILESIZE & PAGE_MASK;
+	object_mount->mnt_sb->s_maxbytes = MMAPDEV_MAX_SIZE;
 	return 0;
 }
 

@@ -39,12 +39,33 @@ void mmapdev_zero_eof_tail(struct inode *inode)
 	folio_put(folio);
 }
 
+/**
+ * mmapdev_set_size - note where the end of file is now
+ * @inode: the object
+ * @size: bytes from the start
+ *
+ * The VFS asks a regular file's own inode for its size, not the object.
+ *
+ * Context: Holds i_rwsem.
+ */
+void mmapdev_set_size(struct inode *inode, loff_t size)
+{
+	struct inode *regular = mmapdev_object_of(inode)->regular;
+
+	lockdep_assert_held_write(&inode->i_rwsem);
+
+	i_size_write(inode, size);
+	if (regular)
+		i_size_write(regular, size);
+}
+
 static void shrink(struct inode *inode, loff_t size)
 {
 	struct address_space *mapping = inode->i_mapping;
 	loff_t gone = round_up(size, PAGE_SIZE);
 
-	truncate_setsize(inode, size);
+	mmapdev_set_size(inode, size);
+	truncate_pagecache(inode, size);
 	/*
 	 * A private write over a hole has no folio whose lock the truncation
 	 * could wait for: wait for those that saw the old size, then take back
@@ -79,13 +100,15 @@ int mmapdev_resize(struct inode *inode, loff_t size)
 	if (err)
 		goto out;
 	filemap_invalidate_lock(mapping);
-	if (size < old) {
+	if (size <= old) {	/* pages can have been allocated past the end */
 		shrink(inode, size);
 	} else {
 		mmapdev_zero_eof_tail(inode);
-		i_size_write(inode, size);
+		mmapdev_set_size(inode, size);
 	}
 	filemap_invalidate_unlock(mapping);
+	if (size != old)
+		mmapdev_modified(inode);
 	trace_mmapdev_resize(inode, old, size);
 out:
 	inode_unlock(inode);

@@ -88,28 +88,37 @@ void mmapdev_stats_get(struct mmapdev_object *object,
 							  stats->pages_allocated);
 }
 
-static ssize_t show_total(char *buf, enum mmapdev_event event)
+/* An event of a named device's object, or of all. */
+static u64 events_of(struct device *dev, enum mmapdev_event event)
 {
-	return sysfs_emit(buf, "%llu\n", sum(&totals, event));
+	struct inode *inode = mmapdev_node_inode(dev);
+	struct mmapdev_stats stats;
+
+	if (!inode)
+		return sum(&totals, event);
+	if (event != MMAPDEV_PAGES_FREED)
+		return sum(mmapdev_object_of(inode)->counters, event);
+	mmapdev_stats_get(mmapdev_object_of(inode), &stats);
+	return stats.pages_freed;
 }
 
-#define TOTAL_ATTR(name, event)						\
+#define EVENT_ATTR(name, event)						\
 static ssize_t name##_show(struct device *dev,				\
 			   struct device_attribute *attr, char *buf)	\
 {									\
-	return show_total(buf, event);					\
+	return sysfs_emit(buf, "%llu\n", events_of(dev, event));	\
 }									\
 static DEVICE_ATTR_RO(name)
 
-TOTAL_ATTR(fault_shared_read, MMAPDEV_FAULT_SHARED_READ);
-TOTAL_ATTR(fault_shared_write, MMAPDEV_FAULT_SHARED_WRITE);
-TOTAL_ATTR(fault_private_read, MMAPDEV_FAULT_PRIVATE_READ);
-TOTAL_ATTR(fault_cow_source, MMAPDEV_FAULT_COW_SOURCE);
-TOTAL_ATTR(fault_cow_hole, MMAPDEV_FAULT_COW_HOLE);
-TOTAL_ATTR(fault_around, MMAPDEV_FAULT_AROUND);
-TOTAL_ATTR(sigbus, MMAPDEV_SIGBUS);
-TOTAL_ATTR(pages_allocated, MMAPDEV_PAGES_ALLOCATED);
-TOTAL_ATTR(pages_freed, MMAPDEV_PAGES_FREED);
+EVENT_ATTR(fault_shared_read, MMAPDEV_FAULT_SHARED_READ);
+EVENT_ATTR(fault_shared_write, MMAPDEV_FAULT_SHARED_WRITE);
+EVENT_ATTR(fault_private_read, MMAPDEV_FAULT_PRIVATE_READ);
+EVENT_ATTR(fault_cow_source, MMAPDEV_FAULT_COW_SOURCE);
+EVENT_ATTR(fault_cow_hole, MMAPDEV_FAULT_COW_HOLE);
+EVENT_ATTR(fault_around, MMAPDEV_FAULT_AROUND);
+EVENT_ATTR(sigbus, MMAPDEV_SIGBUS);
+EVENT_ATTR(pages_allocated, MMAPDEV_PAGES_ALLOCATED);
+EVENT_ATTR(pages_freed, MMAPDEV_PAGES_FREED);
 
 static ssize_t objects_show(struct device *dev, struct device_attribute *attr,
 			    char *buf)
@@ -132,16 +141,19 @@ static ssize_t pages_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(pages);
 
+#define EVENT_ATTRS				\
+	&dev_attr_fault_shared_read.attr,	\
+	&dev_attr_fault_shared_write.attr,	\
+	&dev_attr_fault_private_read.attr,	\
+	&dev_attr_fault_cow_source.attr,	\
+	&dev_attr_fault_cow_hole.attr,		\
+	&dev_attr_fault_around.attr,		\
+	&dev_attr_sigbus.attr,			\
+	&dev_attr_pages_allocated.attr,		\
+	&dev_attr_pages_freed.attr
+
 static struct attribute *stats_attrs[] = {
-	&dev_attr_fault_shared_read.attr,
-	&dev_attr_fault_shared_write.attr,
-	&dev_attr_fault_private_read.attr,
-	&dev_attr_fault_cow_source.attr,
-	&dev_attr_fault_cow_hole.attr,
-	&dev_attr_fault_around.attr,
-	&dev_attr_sigbus.attr,
-	&dev_attr_pages_allocated.attr,
-	&dev_attr_pages_freed.attr,
+	EVENT_ATTRS,
 	&dev_attr_objects.attr,
 	&dev_attr_opens.attr,
 	&dev_attr_pages.attr,
@@ -157,4 +169,15 @@ static const struct attribute_group stats_group = {
 const struct attribute_group *mmapdev_stats_groups[] = {
 	&stats_group,
 	NULL
+};
+
+static struct attribute *node_stats_attrs[] = {
+	EVENT_ATTRS,
+	NULL
+};
+
+/* The directory under /sys/class/mmapdev/NAME. */
+const struct attribute_group mmapdev_node_stats_group = {
+	.name	= "stats",
+	.attrs	= node_stats_attrs,
 };

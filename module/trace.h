@@ -10,6 +10,7 @@
 #if !defined(_MMAPDEV_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
 #define _MMAPDEV_TRACE_H
 
+#include <linux/falloc.h>
 #include <linux/mm.h>
 #include <linux/tracepoint.h>
 
@@ -133,6 +134,35 @@ TRACE_EVENT(mmapdev_resize,
 	),
 	TP_printk("object=%lu from=%lld to=%lld",
 		  __entry->object, __entry->from, __entry->to)
+);
+
+#define show_fallocate_mode(mode)					\
+	__print_flags(mode, "|",					\
+		      { FALLOC_FL_KEEP_SIZE, "KEEP_SIZE" },		\
+		      { FALLOC_FL_PUNCH_HOLE, "PUNCH_HOLE" },		\
+		      { FALLOC_FL_ZERO_RANGE, "ZERO_RANGE" })
+
+TRACE_EVENT(mmapdev_fallocate,
+	TP_PROTO(struct inode *inode, int mode, loff_t offset, loff_t len,
+		 int ret),
+	TP_ARGS(inode, mode, offset, len, ret),
+	TP_STRUCT__entry(
+		__field(unsigned long, object)
+		__field(loff_t, offset)
+		__field(loff_t, len)
+		__field(int, mode)
+		__field(int, result)
+	),
+	TP_fast_assign(
+		__entry->object = inode->i_ino;
+		__entry->offset = offset;
+		__entry->len = len;
+		__entry->mode = mode;
+		__entry->result = ret;
+	),
+	TP_printk("object=%lu offset=%lld len=%lld mode=%s result=%d",
+		  __entry->object, __entry->offset, __entry->len,
+		  show_fallocate_mode(__entry->mode), __entry->result)
 );
 
 #endif /* _MMAPDEV_TRACE_H */

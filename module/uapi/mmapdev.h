@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
- * The ioctl interface of /dev/mmapdev: the only header userspace sees.
+ * The ioctl interface of mmapdev's devices and object files: the only header
+ * userspace sees.
  *
  * All sizes and offsets are in bytes unless a field says otherwise. Structures
  * have no padding and the same layout for 32-bit and 64-bit callers. Fields
@@ -18,6 +19,13 @@
 
 /* Bits of mmapdev_info.features: what this module can do. */
 #define MMAPDEV_FEATURE_ANONYMOUS	(1ULL << 0)	/* objects without a store */
+#define MMAPDEV_FEATURE_NAMES		(1ULL << 1)	/* MMAPDEV_IOC_SET_NAME */
+#define MMAPDEV_FEATURE_FILES		(1ULL << 2)	/* MMAPDEV_IOC_GET_FILE */
+
+/* Characters that a name has at most, the NUL at its end not counted. */
+#define MMAPDEV_NAME_MAX	32
+/* Bytes of a field that holds a name; those after its end are NUL. */
+#define MMAPDEV_NAME_SIZE	40
 
 /**
  * struct mmapdev_info - what an open object is (MMAPDEV_IOC_GET_INFO)
@@ -30,6 +38,7 @@
  * @resident: (out) pages the object holds now, in pages of @page_size
  * @limit: (out) most that all objects together may hold; 0: no limit
  * @used: (out) what all objects together hold now
+ * @name: (out) the object's name, empty if it has none
  * @reserved: (out) zero
  */
 struct mmapdev_info {
@@ -42,7 +51,8 @@ struct mmapdev_info {
 	__u64	resident;
 	__u64	limit;
 	__u64	used;
-	__u64	reserved[8];
+	char	name[MMAPDEV_NAME_SIZE];
+	__u64	reserved[3];
 };
 
 /**
@@ -112,10 +122,45 @@ struct mmapdev_pages {
 /* The order (log2 of its pages) of the folio that a resident page is part of. */
 #define MMAPDEV_PAGE_ORDER(state)	(((state) & MMAPDEV_PAGE_ORDER_MASK) - 1)
 
+/**
+ * struct mmapdev_name - a name for an object (MMAPDEV_IOC_SET_NAME)
+ * @name: (in) 1 to MMAPDEV_NAME_MAX characters of A-Z a-z 0-9 . _ - and then
+ *	NUL to the end of the field; neither "." nor ".."
+ * @mode: (in) permissions of /dev/mmapdev-NAME, 0001 to 0777
+ * @uid: (in) its owner; (__u32)-1: the caller
+ * @gid: (in) its group; (__u32)-1: the caller's
+ * @reserved: (in) zero
+ *
+ * MMAPDEV_IOC_REMOVE_NAME, which has no argument, takes the name away again.
+ */
+struct mmapdev_name {
+	char	name[MMAPDEV_NAME_SIZE];
+	__u32	mode;
+	__u32	uid;
+	__u32	gid;
+	__u32	reserved;
+};
+
+/**
+ * struct mmapdev_file - a file of the object (MMAPDEV_IOC_GET_FILE)
+ * @flags: (in) one of O_RDONLY, O_WRONLY and O_RDWR, and any of O_CLOEXEC and
+ *	O_APPEND, as for open(2)
+ * @reserved: (in) zero
+ *
+ * The call returns the new descriptor.
+ */
+struct mmapdev_file {
+	__u32	flags;
+	__u32	reserved;
+};
+
 #define MMAPDEV_IOC_MAGIC	0xb7
 #define MMAPDEV_IOC_GET_INFO	_IOR(MMAPDEV_IOC_MAGIC, 0x10, struct mmapdev_info)
 #define MMAPDEV_IOC_SET_SIZE	_IOW(MMAPDEV_IOC_MAGIC, 0x11, struct mmapdev_size)
 #define MMAPDEV_IOC_GET_STATS	_IOR(MMAPDEV_IOC_MAGIC, 0x12, struct mmapdev_stats)
 #define MMAPDEV_IOC_PAGES	_IOW(MMAPDEV_IOC_MAGIC, 0x13, struct mmapdev_pages)
+#define MMAPDEV_IOC_SET_NAME	_IOW(MMAPDEV_IOC_MAGIC, 0x14, struct mmapdev_name)
+#define MMAPDEV_IOC_REMOVE_NAME	_IO(MMAPDEV_IOC_MAGIC, 0x15)
+#define MMAPDEV_IOC_GET_FILE	_IOW(MMAPDEV_IOC_MAGIC, 0x16, struct mmapdev_file)
 
 #endif /* _UAPI_MMAPDEV_H */

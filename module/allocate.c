@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * fallocate(2): giving pages to a range, taking them away, zeroing it.
+ */
+
+#include "mmapdev.h"
+
+#include <linux/falloc.h>
+#include <linux/highmem.h>
+#include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+
+#include "compat.h"
+#include "trace.h"
+
+/*
+ * Have a folio at each index; those that are new are only reserved. On an
+ * error, end is where it happened.
+ */
+static int reserve(struct inode *inode, pgoff_t first, pgoff_t *end)
+{
+	gfp_t gfp = mapping_gfp_mask(inode->i_mapping);
+	pgoff_t index;
+	int err = 0;
+
+	for (index = first; index < *end; index++) {
+		struct folio *folio = mmapdev_folio_reserve(inode, index, gfp);
+
+		if (IS_ERR(folio)) {
+			err = PTR_ERR(folio);
+			break;
+		}
+		folio_unlock(folio);
+		folio_put(folio);
+		if (fatal_signal_pending(current)) {
+			err = -EINTR;
+			index++;
+			break;
+		}
+		cond_resched();
+	}
+	*end = index;
+	return err;
+}
+
+/* What to do with a folio of the range. */
+typedef int (*visit_fn)(struct folio *folio, loff_t from, loff_t to);
+
+/* Visit the folios of a range of bytes, locked. Return the first error. */
+static int for_each_folio(struct inode *inode, loff_t from, loff_t to,
+			  visit_fn visit)
+{
+	pgoff_t next = from >> PAGE_SHIFT;
+	struct folio_batch batch;
+	unsigned int i;
+	int err = 0;
+
+	folio_batch_init(&batch);
+	while (filemap_get_folios(inode->i_mapping, &next,
+				  (to - 1) >> PAGE_SHIFT, &batch)) {
+		for (i = 0; i < folio_batch_count(&batch); i++) {
+			struct folio *folio = batch.folios[i];
+			int ret;
+
+			folio_lock(folio);
+			ret = visit(folio, max(from, folio_pos(folio)),
+				    min_t(loff_t, to, folio_pos(folio) +
+					  folio_size(folio)));
+			folio_unlock(folio);
+			err = err ?: ret;
+		}
+		folio_batch_release(&batch);
+		cond_resched();
+	}
+	return err;
+}
+
+static int give_out(struct folio *folio, loff_t from, loff_t to)
+{
+	if (!folio_test_uptodate(folio))
+		folio_mark_uptodate(folio);
+	return 0;
+}
+
+static int give_out_zeroed(struct folio *folio, loff_t from, loff_t to)
+{
+	if (!folio_test_uptodate(folio)) {
+		folio_mark_uptodate(folio);
+		return 0;
+	}
+	if (folio_test_hwpoison(folio))
+		return -EIO;
+	folio_zero_range(folio, offset_in_folio(folio, from), to - from);
+	return 0;
+}
+
+/* Take back what was reserved and not given out. */
+static void take_back(struct inode *inode, pgoff_t first, pgoff_t end)
+{
+	pgoff_t index;
+
+	for (index = first; index < end; index++) {
+		struct folio *folio = mmapdev_folio_find(inode->i_mapping,
+							 index);
+		bool reserved = folio && !folio_test_uptodate(folio);
+		loff_t pos = (loff_t)index << PAGE_SHIFT;
+
+		if (folio) {
+			folio_unlock(folio);
+			folio_put(folio);
+		}
+		if (reserved)
+			truncate_inode_pages_range(inode->i_mapping, pos,
+						   pos + PAGE_SIZE - 1);
+		cond_resched();
+	}
+}
+
+static int allocate(struct inode *inode, loff_t from, loff_t to, bool zero)
+{
+	pgoff_t first = from >> PAGE_SHIFT;
+	pgoff_t end = DIV_ROUND_UP_ULL(to, PAGE_SIZE);
+	int err = reserve(inode, first, &end);
+
+	if (err) {
+		take_back(inode, first, end);
+		return err;
+	}
+	return for_each_folio(inode, from, to,
+			      zero ? give_out_zeroed : give_out);
+}
+
+static int change(struct inode *inode, int mode, loff_t from, loff_t to)
+{
+	bool grow = !(mode & FALLOC_FL_KEEP_SIZE) && to > i_size_read(inode);
+	int err;
+
+	if (mode & FALLOC_FL_PUNCH_HOLE) {
+		truncate_pagecache_range(inode, from, to - 1);
+		return 0;
+	}
+	if (grow) {
+		err = inode_newsize_ok(inode, to);
+		if (err)
+			return err;
+		mmapdev_zero_eof_tail(inode);
+	}
+	err = allocate(inode, from, to, mode & FALLOC_FL_ZERO_RANGE);
+	if (!err && grow)
+		mmapdev_set_size(inode, to);
+	return err;
+}
+
+/**
+ * mmapdev_fallocate - fallocate(2)
+ * @file: the object as a regular file
+ * @mode: 0 or FALLOC_FL_ZERO_RANGE, each with or without
+ *	FALLOC_FL_KEEP_SIZE, or FALLOC_FL_PUNCH_HOLE with it
+ * @offset: in bytes
+ * @len: in bytes; the VFS has checked that the end is not past s_maxbytes
+ *
+ * What is not given in full is not given at all.
+ *
+ * Context: Takes i_rwsem and invalidate_lock; may sleep.
+ * Return: 0; -EOPNOTSUPP for other modes; -ENOSPC over the limit; -EFBIG over
+ *	RLIMIT_FSIZE, with SIGXFSZ; -ENOMEM; -EINTR if killed; -EIO if a page
+ *	to be zeroed is poisoned (the others are zeroed).
+ */
+long mmapdev_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
+{
+	struct inode *inode = file->f_mapping->host;
+	int err;
+
+	switch (mode & ~FALLOC_FL_KEEP_SIZE) {
+	case 0:
+	case FALLOC_FL_PUNCH_HOLE:	/* the VFS wants KEEP_SIZE with it */
+	case FALLOC_FL_ZERO_RANGE:
+		break;
+	default:
+		return -EOPNOTSUPP;
+	}
+	inode_lock(inode);
+	/* No fault sees the range half done. */
+	filemap_invalidate_lock(inode->i_mapping);
+	err = change(inode, mode, offset, offset + len);
+	filemap_invalidate_unlock(inode->i_mapping);
+	if (!err)
+		mmapdev_modified(inode);
+	inode_unlock(inode);
+	trace_mmapdev_fallocate(inode, mode, offset, len, err);
+	return err;
+}

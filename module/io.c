@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reading and writing by system call, a page at a time.
+ */
+
+#include "mmapdev.h"
+
+#include <linux/highmem.h>
+#include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+#include <linux/uio.h>
+
+#include "compat.h"
+
+/*
+ * Copy up to the end of one page, zeros if there is none. The page is found
+ * before the size is read: a truncation in between shows in the size. A page
+ * that is not up to date is about to be given, by fallocate: still a hole.
+ */
+static ssize_t read_page(struct inode *inode, loff_t pos, struct iov_iter *to)
+{
+	pgoff_t index = pos >> PAGE_SHIFT;
+	size_t offset = offset_in_page(pos);
+	struct folio *folio = filemap_get_folio(inode->i_mapping, index);
+	loff_t size = i_size_read(inode);
+	size_t bytes = min(PAGE_SIZE - offset, iov_iter_count(to));
+	ssize_t copied = 0;
+
+	if (IS_ERR(folio))
+		folio = NULL;
+	if (pos < size)
+		bytes = min_t(loff_t, bytes, size - pos);
+	else
+		bytes = 0;
+	if (!folio || !folio_test_uptodate(folio)) {
+		copied = iov_iter_zero(bytes, to);
+	} else {
+		struct page *page = folio_file_page(folio, index);
+
+		if (mapping_writably_mapped(inode->i_mapping))
+			flush_dcache_page(page);
+		if (PageHWPoison(page))
+			copied = -EIO;
+		else
+			copied = copy_page_to_iter(page, offset, bytes, to);
+	}
+	if (folio)
+		folio_put(folio);
+	return copied < (ssize_t)bytes && copied >= 0 ? -EFAULT : copied;
+}
+
+/**
+ * mmapdev_read_iter - read(2) and its kin
+ * @iocb: file and position
+ * @to: where to
+ *
+ * Context: May sleep.
+ * Return: Bytes read, fewer at the end of file; -EFAULT; -EIO for a poisoned
+ *	page.
+ */
+ssize_t mmapdev_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct inode *inode = iocb->ki_filp->f_mapping->host;
+	ssize_t done = 0;
+
+	mmapdev_accessed(inode);
+	while (iov_iter_count(to)) {
+		size_t before = iov_iter_count(to);
+		ssize_t ret = read_page(inode, iocb->ki_pos, to);
+		size_t moved = before - iov_iter_count(to);
+
+		iocb->ki_pos += moved;
+		done += moved;
+		if (ret <= 0)
+			return done ?: ret;
+		if (fatal_signal_pending(current))
+			return done;
+		cond_resched();
+	}
+	return done;
+}
+
+/* Copy up to the end of one page, which the copy makes if there is none. */
+static ssize_t write_page(struct inode *inode, loff_t pos,
+			  struct iov_iter *from)
+{
+	struct address_space *mapping = inode->i_mapping;
+	size_t bytes = min(PAGE_SIZE - offset_in_page(pos),
+			   iov_iter_count(from));
+	struct folio *folio;
+	ssize_t copied;
+
+	/*
+	 * Touch the source first: it may be a mapping of this very page, and
+	 * cannot be faulted in while the page is locked.
+	 */
+	if (fault_in_iov_iter_readable(from, bytes) == bytes)
+		return -EFAULT;
+	folio = mmapdev_folio_get(inode, pos >> PAGE_SHIFT,
+				  mapping_gfp_mask(mapping));
+	if (IS_ERR(folio))
+		return PTR_ERR(folio);
+	if (PageHWPoison(folio_file_page(folio, pos >> PAGE_SHIFT))) {
+		copied = -EIO;
+	} else {
+		copied = copy_folio_from_iter_atomic(folio,
+						     offset_in_folio(folio, pos),
+						     bytes, from);
+		flush_dcache_folio(folio);
+		if (pos + copied > i_size_read(inode))
+			mmapdev_set_size(inode, pos + copied);
+	}
+	folio_unlock(folio);
+	folio_put(folio);
+	return copied;
+}
+
+/**
+ * mmapdev_write_iter - write(2) and its kin
+ * @iocb: file and position
+ * @from: where from
+ *
+ * Context: Takes i_rwsem; may sleep.
+ * Return: Bytes written, fewer if something came in between; -EFAULT; -EFBIG
+ *	past what a size can be (RLIMIT_FSIZE with SIGXFSZ); -ENOSPC over the
+ *	limit; -ENOMEM; -EIO for a poisoned page; -EINTR if killed.
+ */
+ssize_t mmapdev_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct inode *inode = iocb->ki_filp->f_mapping->host;
+	ssize_t done = 0;
+	ssize_t ret;
+
+	inode_lock(inode);
+	ret = generic_write_checks(iocb, from);
+	if (ret > 0) {
+		mmapdev_modified(inode);
+		if (iocb->ki_pos + ret > i_size_read(inode))
+			mmapdev_zero_eof_tail(inode);
+	}
+	while (ret > 0 && iov_iter_count(from)) {
+		ssize_t copied = write_page(inode, iocb->ki_pos, from);
+
+		if (copied < 0)
+			ret = copied;
+		else if (fatal_signal_pending(current))
+			ret = -EINTR;
+		if (copied > 0) {	/* 0: the source went away again */
+			iocb->ki_pos += copied;
+			done += copied;
+		}
+		cond_resched();
+	}
+	inode_unlock(inode);
+	return done ?: ret;
+}

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Named devices: /dev/mmapdev-NAME, through which unrelated processes open one
+ * object, and /sys/class/mmapdev/NAME, which tells about it.
+ *
+ * They have a device number region of their own, since misc devices run out
+ * after some hundred. A node holds a reference to its object.
+ */
+
+#include "mmapdev.h"
+
+#include <linux/cdev.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/xarray.h>
+
+#include "compat.h"
+
+#define MAX_NODES	(1U << MINORBITS)
+
+/**
+ * struct mmapdev_node - a named device
+ * @dev: the device; its name is the object's
+ * @inode: the object
+ * @mode: permissions of the node in /dev
+ * @uid: its owner
+ * @gid: its group
+ *
+ * Nothing changes while the node is registered.
+ */
+struct mmapdev_node {
+	struct device dev;
+	struct inode *inode;
+	umode_t mode;
+	kuid_t uid;
+	kgid_t gid;
+};
+
+/* Protects nodes, and each object's node. */
+DEFINE_MUTEX(mmapdev_nodes_lock);
+static DEFINE_XARRAY_ALLOC(nodes);	/* by minor */
+static dev_t first_devt;
+static struct cdev cdev;
+
+static struct mmapdev_node *node_of(struct device *dev)
+{
+	return container_of(dev, struct mmapdev_node, dev);
+}
+
+static ssize_t size_show(struct device *dev, struct device_attribute *attr,
+			 char *buf)
+{
+	return sysfs_emit(buf, "%lld\n", i_size_read(node_of(dev)->inode));
+}
+static DEVICE_ATTR_RO(size);
+
+static ssize_t resident_show(struct device *dev, struct device_attribute *attr,
+			     char *buf)
+{
+	unsigned long pages = node_of(dev)->inode->i_mapping->nrpages;
+
+	return sysfs_emit(buf, "%llu\n", (u64)pages << PAGE_SHIFT);
+}
+static DEVICE_ATTR_RO(resident);
+
+static ssize_t object_show(struct device *dev, struct device_attribute *attr,
+			   char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", (u64)node_of(dev)->inode->i_ino);
+}
+static DEVICE_ATTR_RO(object);
+
+static ssize_t kind_show(struct device *dev, struct device_attribute *attr,
+			 char *buf)
+{
+	return sysfs_emit(buf, "anonymous\n");
+}
+static DEVICE_ATTR_RO(kind);
+
+static ssize_t store_show(struct device *dev, struct device_attribute *attr,
+			  char *buf)
+{
+	return sysfs_emit(buf, "none\n");
+}
+static DEVICE_ATTR_RO(store);
+
+static struct attribute *node_attrs[] = {
+	&dev_attr_size.attr,
+	&dev_attr_resident.attr,
+	&dev_attr_object.attr,
+	&dev_attr_kind.attr,
+	&dev_attr_store.attr,
+	NULL
+};
+
+static const struct attribute_group node_group = {
+	.attrs	= node_attrs,
+};
+
+static const struct attribute_group *node_groups[] = {
+	&node_group,
+	&mmapdev_node_stats_group,
+	NULL
+};
+
+static struct class node_class = {
+	.name		= "mmapdev",
+	.dev_groups	= node_groups,
+};
+
+static char *node_devnode(mmapdev_const_device *dev, umode_t *mode,
+			  kuid_t *uid, kgid_t *gid)
+{
+	const struct mmapdev_node *node =
+		container_of(dev, const struct mmapdev_node, dev);
+
+	if (mode)	/* else only the name is asked for */
+		*mode = node->mode;
+	if (uid)
+		*uid = node->uid;
+	if (gid)
+		*gid = node->gid;
+	return kasprintf(GFP_KERNEL, "mmapdev-%s", dev_name(dev));
+}
+
+static void node_release(struct device *dev)
+{
+	kfree(node_of(dev));
+}
+
+static const struct device_type node_type = {
+	.name		= "mmapdev",
+	.devnode	= node_devnode,
+	.release	= node_release,
+};
+
+/**
+ * mmapdev_node_inode - the object of a device
+ * @dev: any device of the module's
+ *
+ * Return: The inode, which lives while @dev is registered; NULL for
+ *	/dev/mmapdev, which has none.
+ */
+struct inode *mmapdev_node_inode(struct device *dev)
+{
+	return dev->type == &node_type ? node_of(dev)->inode : NULL;
+}
+
+/**
+ * mmapdev_node_find - the object of a name
+ * @name: text, which need not end where the name does
+ * @len: characters of it
+ *
+ * Context: Holds mmapdev_nodes_lock, for as long as it uses the inode.
+ * Return: The inode, or NULL.
+ */
+struct inode *mmapdev_node_find(const char *name, size_t len)
+{
+	struct mmapdev_node *node;
+	unsigned long minor;
+
+	lockdep_assert_held(&mmapdev_nodes_lock);
+
+	xa_for_each(&nodes, minor, node) {
+		const char *has = dev_name(&node->dev);
+
+		if (!strncmp(has, name, len) && !has[len])
+			return node->inode;
+	}
+	return NULL;
+}
+
+/**
+ * mmapdev_node_next - walk through the names
+ * @minor: where to begin; set to where the name was found
+ * @name: the name, MMAPDEV_NAME_SIZE bytes
+ *
+ * Context: Holds mmapdev_nodes_lock, for as long as it uses the inode.
+ * Return: The inode, or NULL if there is no other name.
+ */
+struct inode *mmapdev_node_next(unsigned long *minor, char *name)
+{
+	struct mmapdev_node *node;
+
+	lockdep_assert_held(&mmapdev_nodes_lock);
+
+	node = xa_find(&nodes, minor, ULONG_MAX, XA_PRESENT);
+	if (!node)
+		return NULL;
+	strscpy(name, dev_name(&node->dev), MMAPDEV_NAME_SIZE);
+	return node->inode;
+}
+
+/**
+ * mmapdev_node_name - an object's name
+ * @inode: the object
+ * @name: the name, MMAPDEV_NAME_SIZE bytes of zeros: left so if it has none
+ *
+ * Context: May sleep.
+ */
+void mmapdev_node_name(struct inode *inode, char *name)
+{
+	struct mmapdev_node *node;
+
+	mutex_lock(&mmapdev_nodes_lock);
+	node = mmapdev_object_of(inode)->node;
+	if (node)
+		strscpy(name, dev_name(&node->dev), MMAPDEV_NAME_SIZE);
+	mutex_unlock(&mmapdev_nodes_lock);
+}
+
+/**
+ * mmapdev_node_object - the object of a device number
+ * @devt: of the node that is being opened
+ *
+ * Context: May sleep.
+ * Return: The inode with a reference; NULL for the device that has none;
+ *	ERR_PTR(-ENXIO) if the name is gone.
+ */
+struct inode *mmapdev_node_object(dev_t devt)
+{
+	struct inode *inode = ERR_PTR(-ENXIO);
+	struct mmapdev_node *node;
+
+	if (MAJOR(devt) != MAJOR(first_devt))
+		return NULL;
+	mutex_lock(&mmapdev_nodes_lock);
+	node = xa_load(&nodes, MINOR(devt));
+	if (node) {
+		inode = node->inode;
+		ihold(inode);
+	}
+	mutex_unlock(&mmapdev_nodes_lock);
+	return inode;
+}
+
+static bool name_valid(const char *name)
+{
+	size_t len = strlen(name);
+
+	if (!len || len > MMAPDEV_NAME_MAX)
+		return false;
+	if (!strcmp(name, ".") || !strcmp(name, ".."))
+		return false;
+	return strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			    "abcdefghijklmnopqrstuvwxyz0123456789._-") == len;
+}
+
+/* Give the object's regular file what the node has. */
+static void node_own(struct mmapdev_node *node)
+{
+	struct inode *inode = node->inode;
+	struct inode *regular;
+
+	inode_lock(inode);
+	inode->i_mode = S_IFREG | node->mode;
+	inode->i_uid = node->uid;
+	inode->i_gid = node->gid;
+	inode_set_ctime_current(inode);
+	regular = mmapdev_object_of(inode)->regular;
+	if (regular) {
+		regular->i_mode = inode->i_mode;
+		regular->i_uid = inode->i_uid;
+		regular->i_gid = inode->i_gid;
+	}
+	inode_unlock(inode);
+}
+
+static int node_add(struct mmapdev_node *node)
+{
+	struct mmapdev_object *object = mmapdev_object_of(node->inode);
+	const char *name = dev_name(&node->dev);
+	u32 minor;
+	int err;
+
+	lockdep_assert_held(&mmapdev_nodes_lock);
+
+	if (object->node)
+		return -EBUSY;
+	if (mmapdev_node_find(name, strlen(name)))
+		return -EEXIST;
+	err = xa_alloc(&nodes, &minor, node, XA_LIMIT(0, MAX_NODES - 1),
+		       GFP_KERNEL);
+	if (err)
+		return err == -EBUSY ? -ENOSPC : err;
+	node->dev.devt = MKDEV(MAJOR(first_devt), minor);
+	err = device_add(&node->dev);
+	if (err) {
+		xa_erase(&nodes, minor);
+		return err;
+	}
+	object->node = node;
+	ihold(node->inode);
+	node_own(node);
+	return 0;
+}
+
+/**
+ * mmapdev_node_create - give an object a name
+ * @inode: the object
+ * @name: its name
+ * @mode: permissions of the node in /dev
+ * @uid: its owner
+ * @gid: its group
+ *
+ * Context: May sleep.
+ * Return: 0; -EINVAL for a bad name or mode; -EEXIST if another object has the
+ *	name; -EBUSY if the object has a name; -ENOSPC if there are too many
+ *	names; -ENOMEM.
+ */
+int mmapdev_node_create(struct inode *inode, const char *name, umode_t mode,
+			kuid_t uid, kgid_t gid)
+{
+	struct mmapdev_node *node;
+	int err;
+
+	if (!name_valid(name) || !mode || mode & ~0777)
+		return -EINVAL;
+	node = kzalloc(sizeof(*node), GFP_KERNEL);
+	if (!node)
+		return -ENOMEM;
+	device_initialize(&node->dev);
+	node->dev.class = &node_class;
+	node->dev.type = &node_type;
+	node->inode = inode;
+	node->mode = mode;
+	node->uid = uid;
+	node->gid = gid;
+	err = dev_set_name(&node->dev, "%s", name);
+	if (!err) {
+		mutex_lock(&mmapdev_nodes_lock);
+		err = node_add(node);
+		mutex_unlock(&mmapdev_nodes_lock);
+	}
+	if (err)
+		put_device(&node->dev);
+	return err;
+}
+
+/* Whoever shows an attribute has finished when device_del() returns. */
+static struct inode *node_del(struct mmapdev_node *node)
+{
+	struct inode *inode = node->inode;
+
+	lockdep_assert_held(&mmapdev_nodes_lock);
+
+	xa_erase(&nodes, MINOR(node->dev.devt));
+	mmapdev_object_of(inode)->node = NULL;
+	device_del(&node->dev);
+	put_device(&node->dev);
+	return inode;
+}
+
+/**
+ * mmapdev_node_remove - take an object's name away
+ * @inode: the object
+ *
+ * Context: May sleep.
+ * Return: 0; -ENOENT if it has none; -ENOMEM.
+ */
+int mmapdev_node_remove(struct inode *inode)
+{
+	/* Paths to it, if some are looked up, must not go with the name. */
+	struct vfsmount *mount = mmapdev_filesystem_pin();
+	struct mmapdev_node *node;
+
+	if (IS_ERR(mount))
+		return PTR_ERR(mount);
+	mutex_lock(&mmapdev_nodes_lock);
+	node = mmapdev_object_of(inode)->node;
+	if (node) {
+		node_del(node);
+		mmapdev_regular_forget(inode);
+	}
+	mutex_unlock(&mmapdev_nodes_lock);
+	mmapdev_filesystem_unpin();
+	if (!node)
+		return -ENOENT;
+	iput(inode);
+	return 0;
+}
+
+/**
+ * mmapdev_node_init - reserve device numbers, make the class
+ *
+ * Return: 0, or the error of what failed.
+ */
+int __init mmapdev_node_init(void)
+{
+	int err = alloc_chrdev_region(&first_devt, 0, MAX_NODES, "mmapdev");
+
+	if (err)
+		return err;
+	err = class_register(&node_class);
+	if (err)
+		goto err_region;
+	cdev_init(&cdev, &mmapdev_node_fops);
+	cdev.owner = THIS_MODULE;
+	err = cdev_add(&cdev, first_devt, MAX_NODES);
+	if (err)
+		goto err_class;
+	return 0;
+
+err_class:
+	class_unregister(&node_class);
+err_region:
+	unregister_chrdev_region(first_devt, MAX_NODES);
+	return err;
+}
+
+/**
+ * mmapdev_node_exit - take all names away
+ *
+ * Context: Nothing is open.
+ */
+void mmapdev_node_exit(void)
+{
+	struct mmapdev_node *node;
+	unsigned long minor;
+
+	mutex_lock(&mmapdev_nodes_lock);
+	xa_for_each(&nodes, minor, node)
+		iput(node_del(node));
+	mutex_unlock(&mmapdev_nodes_lock);
+	cdev_del(&cdev);
+	class_unregister(&node_class);
+	unregister_chrdev_region(first_devt, MAX_NODES);
+	xa_destroy(&nodes);
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The object as a regular file, for programs that want a file's size, locks
+ * and calls.
+ *
+ * Such a file has an inode of its own, for what the VFS asks of a file's inode
+ * (kind, permissions, size); its i_mapping is the object's. The inode lives
+ * while the file is open or a path leads to it, and holds the object.
+ */
+
+#include "mmapdev.h"
+
+#include <linux/dcache.h>
+#include <linux/file.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/pagemap.h>
+
+#include "compat.h"
+
+static int regular_getattr(struct mnt_idmap *idmap, const struct path *path,
+			   struct kstat *stat, u32 request_mask,
+			   unsigned int query_flags)
+{
+	struct inode *regular = d_inode(path->dentry);
+	struct inode *inode = regular->i_mapping->host;
+
+	generic_fillattr(idmap, request_mask, inode, stat);
+	stat->dev = regular->i_sb->s_dev;
+	/* Always in units of 512 bytes. */
+	stat->blocks = (u64)inode->i_mapping->nrpages << (PAGE_SHIFT - 9);
+	stat->btime = mmapdev_object_of(inode)->born;
+	stat->result_mask |= STATX_BTIME;
+	return 0;
+}
+
+static int regular_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
+			   struct iattr *attr)
+{
+	struct inode *regular = d_inode(dentry);
+	struct inode *inode = regular->i_mapping->host;
+	int err = setattr_prepare(idmap, dentry, attr);
+
+	if (!err && attr->ia_valid & ATTR_SIZE)
+		err = mmapdev_resize(inode, attr->ia_size);
+	if (err)
+		return err;
+	/* A write would have to drop these; nobody needs them here. */
+	attr->ia_mode &= ~(S_ISUID | S_ISGID);
+	setattr_copy(idmap, regular, attr);
+	inode_lock(inode);
+	setattr_copy(idmap, inode, attr);
+	inode_unlock(inode);
+	return 0;
+}
+
+static const struct inode_operations regular_inode_ops = {
+	.getattr	= regular_getattr,
+	.setattr	= regular_setattr,
+};
+
+static struct inode *regular_make(struct super_block *sb, struct inode *inode)
+{
+	struct inode *regular = new_inode(sb);
+
+	if (!regular)
+		return NULL;
+	regular->i_ino = inode->i_ino;
+	regular->i_mode = inode->i_mode;
+	regular->i_uid = inode->i_uid;
+	regular->i_gid = inode->i_gid;
+	regular->i_size = i_size_read(inode);
+	regular->i_op = &regular_inode_ops;
+	regular->i_fop = &mmapdev_regular_fops;
+	ihold(inode);
+	regular->i_mapping = inode->i_mapping;
+	return regular;
+}
+
+/**
+ * mmapdev_regular_get - the inode of an object's regular file
+ * @sb: mmapdev's filesystem, which stays mounted
+ * @inode: the object
+ *
+ * Context: Takes i_rwsem; may sleep.
+ * Return: The inode with a reference; ERR_PTR(-ENOMEM).
+ */
+struct inode *mmapdev_regular_get(struct super_block *sb, struct inode *inode)
+{
+	struct mmapdev_object *object = mmapdev_object_of(inode);
+	struct inode *regular = NULL;
+
+	inode_lock(inode);
+	if (object->regular)
+		regular = igrab(object->regular);
+	if (!regular) {	/* or it is about to be evicted */
+		regular = regular_make(sb, inode);
+		object->regular = regular;
+	}
+	inode_unlock(inode);
+	return regular ?: ERR_PTR(-ENOMEM);
+}
+
+/**
+ * mmapdev_regular_evict - the last user of a regular file's inode is gone
+ * @regular: the inode
+ *
+ * Context: Takes the object's i_rwsem; may sleep.
+ */
+void mmapdev_regular_evict(struct inode *regular)
+{
+	struct inode *inode = regular->i_mapping->host;
+	struct mmapdev_object *object = mmapdev_object_of(inode);
+
+	inode_lock(inode);
+	if (object->regular == regular)
+		object->regular = NULL;
+	inode_unlock(inode);
+	regular->i_mapping = &regular->i_data;
+	iput(inode);
+}
+
+/**
+ * mmapdev_regular_forget - let no path lead to an object any more
+ * @inode: the object
+ *
+ * Context: The filesystem is pinned; may sleep.
+ */
+void mmapdev_regular_forget(struct inode *inode)
+{
+	struct mmapdev_object *object = mmapdev_object_of(inode);
+	struct inode *regular = NULL;
+	struct dentry *dentry;
+
+	inode_lock(inode);
+	if (object->regular)
+		regular = igrab(object->regular);
+	inode_unlock(inode);
+	if (!regular)
+		return;
+	while ((dentry = d_find_alias(regular))) {
+		d_drop(dentry);
+		dput(dentry);
+	}
+	iput(regular);
+}
+
+static struct file *regular_file(struct vfsmount *mount, struct inode *inode,
+				 unsigned int flags)
+{
+	struct inode *regular = mmapdev_regular_get(mount->mnt_sb, inode);
+	struct file *file;
+	char name[32];
+
+	if (IS_ERR(regular))
+		return ERR_CAST(regular);
+	snprintf(name, sizeof(name), "mmapdev:%llu", (u64)inode->i_ino);
+	file = alloc_file_pseudo(regular, mount, name, flags | O_LARGEFILE,
+				 &mmapdev_regular_fops);
+	if (IS_ERR(file)) {
+		iput(regular);
+		return file;
+	}
+	/* For the reference that goes with the file's operations. */
+	__module_get(THIS_MODULE);
+	file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
+	return file;
+}
+
+/**
+ * mmapdev_regular_open - a descriptor of the object as a regular file
+ * @inode: the object
+ * @flags: O_RDONLY, O_WRONLY or O_RDWR, with O_CLOEXEC and O_APPEND
+ *
+ * Context: The caller has the module's operations open; may sleep.
+ * Return: The descriptor; -ENOMEM; -EMFILE; -ENFILE.
+ */
+int mmapdev_regular_open(struct inode *inode, unsigned int flags)
+{
+	int fd = get_unused_fd_flags(flags & O_CLOEXEC);
+	struct vfsmount *mount;
+	struct file *file;
+
+	if (fd < 0)
+		return fd;
+	mount = mmapdev_filesystem_pin();
+	if (IS_ERR(mount)) {
+		put_unused_fd(fd);
+		return PTR_ERR(mount);
+	}
+	file = regular_file(mount, inode, flags & ~O_CLOEXEC);
+	mmapdev_filesystem_unpin();	/* the file pins it now */
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		return PTR_ERR(file);
+	}
+	fd_install(fd, file);
+	return fd;
+}
