@@ -68,7 +68,8 @@ static int __init create_objects(void)
 			pr_err("objects: '%s': error %d\n", name, err);
 	}
 	kfree(list);
-	return err;
+	/* From here -EEXIST would say that the module is loaded already. */
+	return err == -EEXIST ? -EINVAL : err;
 }
 
 static int __init mmapdev_init(void)
