@@ -238,7 +238,13 @@ struct inode *mmapdev_node_object(dev_t devt)
 static const char name_characters[] =
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 
-static bool name_valid(const char *name)
+/**
+ * mmapdev_node_name_valid - is this a name?
+ * @name: text
+ *
+ * Return: Whether an object can have it.
+ */
+bool mmapdev_node_name_valid(const char *name)
 {
 	size_t len = strlen(name);
 
@@ -318,7 +324,7 @@ int mmapdev_node_create(struct inode *inode, const char *name, umode_t mode,
 	struct mmapdev_node *node;
 	int err;
 
-	if (!name_valid(name) || !mode || mode & ~0777)
+	if (!mmapdev_node_name_valid(name) || !mode || mode & ~0777)
 		return -EINVAL;
 	node = kzalloc(sizeof(*node), GFP_KERNEL);
 	if (!node)
