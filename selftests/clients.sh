@@ -126,7 +126,6 @@ both() {
 
 echo "1..$((3 * ${#clients[@]}))"
 for client in "${clients[@]}"; do
-	[ "${CLIENTS-}" != long ] || echo "# $client begins"
 	lacks=$(missing "$client" | xargs)
 	if [ -z "$lacks" ]; then
 		both "$client"
