@@ -61,6 +61,7 @@ void mmapdev_set_size(struct inode *inode, loff_t size)
 
 static void shrink(struct inode *inode, loff_t size)
 {
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
 	struct address_space *mapping = inode->i_mapping;
 	loff_t gone = round_up(size, PAGE_SIZE);
 
@@ -74,6 +75,24 @@ static void shrink(struct inode *inode, loff_t size)
 	mmapdev_hole_drain();
 	if (gone < inode->i_sb->s_maxbytes)
 		unmap_mapping_range(mapping, gone, 0, 1);
+	if (store) {
+		mmapdev_partial_dirty(inode, size);
+		mmapdev_store_punch(store, gone >> PAGE_SHIFT, ULONG_MAX);
+	}
+}
+
+/* Do what can fail before anything changes. */
+static int shrink_prepare(struct inode *inode, loff_t size)
+{
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
+	int err;
+
+	if (!store)
+		return 0;
+	err = mmapdev_store_punch_prepare(store,
+					  round_up(size, PAGE_SIZE) >> PAGE_SHIFT,
+					  ULONG_MAX);
+	return err ?: mmapdev_partial_dirty(inode, size);
 }
 
 /**
@@ -86,7 +105,8 @@ static void shrink(struct inode *inode, loff_t size)
  *
  * Context: Takes i_rwsem and invalidate_lock; may sleep.
  * Return: 0; -EFBIG if the size is over the object's or the process's limit
- *	(RLIMIT_FSIZE, with SIGXFSZ).
+ *	(RLIMIT_FSIZE, with SIGXFSZ); of a durable object, -ENOMEM, -ENOSPC or an
+ *	error of its store, with nothing changed.
  */
 int mmapdev_resize(struct inode *inode, loff_t size)
 {
@@ -101,12 +121,16 @@ int mmapdev_resize(struct inode *inode, loff_t size)
 		goto out;
 	filemap_invalidate_lock(mapping);
 	if (size <= old) {	/* pages can have been allocated past the end */
-		shrink(inode, size);
+		err = shrink_prepare(inode, size);
+		if (!err)
+			shrink(inode, size);
 	} else {
 		mmapdev_zero_eof_tail(inode);
 		mmapdev_set_size(inode, size);
 	}
 	filemap_invalidate_unlock(mapping);
+	if (err)
+		goto out;
 	if (size != old)
 		mmapdev_modified(inode);
 	trace_mmapdev_resize(inode, old, size);
