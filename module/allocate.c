@@ -59,8 +59,8 @@ static int reserve(struct inode *inode, pgoff_t first, pgoff_t *end)
 typedef int (*visit_fn)(struct folio *folio, loff_t from, loff_t to);
 
 /* Visit the folios of a range of bytes, locked. Return the first error. */
-static int for_each_folio(struct inode *inode, loff_t from, loff_t to,
-			  visit_fn visit)
+static int visit_folios(struct inode *inode, loff_t from, loff_t to,
+			visit_fn visit)
 {
 	pgoff_t next = from >> PAGE_SHIFT;
 	struct folio_batch batch;
@@ -144,8 +144,8 @@ static int allocate(struct inode *inode, loff_t from, loff_t to, bool zero)
 		take_back(inode, first, end);
 		return err;
 	}
-	return for_each_folio(inode, from, to,
-			      zero ? give_out_zeroed : give_out);
+	return visit_folios(inode, from, to,
+			    zero ? give_out_zeroed : give_out);
 }
 
 static int punch(struct inode *inode, loff_t from, loff_t to)

@@ -124,10 +124,16 @@ static inline size_t copy_folio_from_iter_atomic(struct folio *folio,
 #ifndef MMAPDEV_HAVE_MNT_IDMAP
 #define mnt_idmap user_namespace
 #endif
-#ifndef MMAPDEV_HAVE_FILLATTR_MASK
-#define generic_fillattr(idmap, request_mask, inode, stat) \
-	generic_fillattr(idmap, inode, stat)
+
+static inline void mmapdev_fillattr(struct mnt_idmap *idmap, u32 request_mask,
+				    struct inode *inode, struct kstat *stat)
+{
+#ifdef MMAPDEV_HAVE_FILLATTR_MASK
+	generic_fillattr(idmap, request_mask, inode, stat);
+#else
+	generic_fillattr(idmap, inode, stat);
 #endif
+}
 
 /* 6.7: an inode's times are behind functions. */
 #ifndef MMAPDEV_HAVE_INODE_TIMES

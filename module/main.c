@@ -25,11 +25,16 @@ static char *objects;
 module_param(objects, charp, 0444);
 MODULE_PARM_DESC(objects, "Named objects to begin with, as NAME:SIZE,... with K, M or G");
 
+static const struct attribute_group *device_groups[] = {
+	&mmapdev_stats_group,
+	NULL
+};
+
 static struct miscdevice mmapdev_misc = {
 	.minor	= MISC_DYNAMIC_MINOR,
 	.name	= "mmapdev",
 	.fops	= &mmapdev_node_fops,
-	.groups	= mmapdev_stats_groups,
+	.groups	= device_groups,
 };
 
 /* An object that lives by its name. */

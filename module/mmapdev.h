@@ -310,8 +310,7 @@ long mmapdev_fallocate(struct file *file, int mode, loff_t offset, loff_t len);
 long mmapdev_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 /* stats.c: counting, and the totals in sysfs. */
-extern const struct attribute_group *mmapdev_stats_groups[];
-extern const struct attribute_group mmapdev_node_stats_group;
+extern const struct attribute_group mmapdev_stats_group;
 void mmapdev_count(struct mmapdev_object *object, enum mmapdev_event event,
 		   unsigned long n);
 void mmapdev_count_total(enum mmapdev_event event, unsigned long n);

@@ -106,7 +106,7 @@ static const struct attribute_group node_group = {
 
 static const struct attribute_group *node_groups[] = {
 	&node_group,
-	&mmapdev_node_stats_group,
+	&mmapdev_stats_group,
 	NULL
 };
 
@@ -241,6 +241,9 @@ struct inode *mmapdev_node_object(dev_t devt)
 	return inode;
 }
 
+static const char name_characters[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+
 static bool name_valid(const char *name)
 {
 	size_t len = strlen(name);
@@ -249,8 +252,7 @@ static bool name_valid(const char *name)
 		return false;
 	if (!strcmp(name, ".") || !strcmp(name, ".."))
 		return false;
-	return strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-			    "abcdefghijklmnopqrstuvwxyz0123456789._-") == len;
+	return strspn(name, name_characters) == len;
 }
 
 /* Give the object's regular file what the node has. */

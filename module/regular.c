@@ -25,7 +25,7 @@ static int regular_getattr(struct mnt_idmap *idmap, const struct path *path,
 	struct inode *regular = d_inode(path->dentry);
 	struct inode *inode = regular->i_mapping->host;
 
-	generic_fillattr(idmap, request_mask, inode, stat);
+	mmapdev_fillattr(idmap, request_mask, inode, stat);
 	stat->dev = regular->i_sb->s_dev;
 	/* Always in units of 512 bytes. */
 	stat->blocks = (u64)mmapdev_object_pages(inode) << (PAGE_SHIFT - 9);

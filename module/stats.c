@@ -149,47 +149,40 @@ static ssize_t pages_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(pages);
 
-#define EVENT_ATTRS				\
-	&dev_attr_fault_shared_read.attr,	\
-	&dev_attr_fault_shared_write.attr,	\
-	&dev_attr_fault_private_read.attr,	\
-	&dev_attr_fault_cow_source.attr,	\
-	&dev_attr_fault_cow_hole.attr,		\
-	&dev_attr_fault_around.attr,		\
-	&dev_attr_sigbus.attr,			\
-	&dev_attr_pages_allocated.attr,		\
-	&dev_attr_pages_freed.attr,		\
-	&dev_attr_mkwrites.attr,		\
-	&dev_attr_writebacks.attr,		\
-	&dev_attr_flushes.attr,			\
-	&dev_attr_crashes.attr
-
 static struct attribute *stats_attrs[] = {
-	EVENT_ATTRS,
+	&dev_attr_fault_shared_read.attr,
+	&dev_attr_fault_shared_write.attr,
+	&dev_attr_fault_private_read.attr,
+	&dev_attr_fault_cow_source.attr,
+	&dev_attr_fault_cow_hole.attr,
+	&dev_attr_fault_around.attr,
+	&dev_attr_sigbus.attr,
+	&dev_attr_pages_allocated.attr,
+	&dev_attr_pages_freed.attr,
+	&dev_attr_mkwrites.attr,
+	&dev_attr_writebacks.attr,
+	&dev_attr_flushes.attr,
+	&dev_attr_crashes.attr,
 	&dev_attr_objects.attr,
 	&dev_attr_opens.attr,
 	&dev_attr_pages.attr,
 	NULL
 };
 
-static const struct attribute_group stats_group = {
-	.name	= "stats",
-	.attrs	= stats_attrs,
-};
+/* One object has no number of objects. */
+static umode_t stats_visible(struct kobject *kobj, struct attribute *attr,
+			     int n)
+{
+	bool total = attr == &dev_attr_objects.attr ||
+		     attr == &dev_attr_opens.attr ||
+		     attr == &dev_attr_pages.attr;
 
-/* Directories under /sys/class/misc/mmapdev, for the device to be born with. */
-const struct attribute_group *mmapdev_stats_groups[] = {
-	&stats_group,
-	NULL
-};
+	return total && mmapdev_node_inode(kobj_to_dev(kobj)) ? 0 : attr->mode;
+}
 
-static struct attribute *node_stats_attrs[] = {
-	EVENT_ATTRS,
-	NULL
-};
-
-/* The directory under /sys/class/mmapdev/NAME. */
-const struct attribute_group mmapdev_node_stats_group = {
-	.name	= "stats",
-	.attrs	= node_stats_attrs,
+/* The directory stats of each device, for the device to be born with. */
+const struct attribute_group mmapdev_stats_group = {
+	.name		= "stats",
+	.attrs		= stats_attrs,
+	.is_visible	= stats_visible,
 };
