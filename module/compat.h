@@ -71,6 +71,11 @@ static inline int mmapdev_write_folios(struct address_space *mapping,
 #define mmapdev_write_folios(mapping, wbc, write, data) \
 	write_cache_pages(mapping, wbc, write, data)
 #else
+/**
+ * struct mmapdev_write_call - a callback and what it is for
+ * @write: called for each folio
+ * @data: passed on
+ */
 struct mmapdev_write_call {
 	mmapdev_write_fn write;
 	void *data;

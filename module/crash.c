@@ -30,7 +30,8 @@ void mmapdev_file_born(struct file *file)
  * mmapdev_file_dead - is a file from before a power cut?
  * @file: any face of the object
  *
- * The answer stays true for a caller that holds invalidate_lock or i_rwsem.
+ * Context: The answer stays for a caller that holds invalidate_lock or i_rwsem.
+ * Return: Whether it is.
  */
 bool mmapdev_file_dead(const struct file *file)
 {

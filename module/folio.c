@@ -118,6 +118,7 @@ int mmapdev_folio_load(struct inode *inode, struct folio *folio)
  * @index: in pages
  *
  * Context: Holds invalidate_lock or i_rwsem, else the answer can be old.
+ * Return: Whether it is.
  */
 bool mmapdev_is_hole(struct inode *inode, pgoff_t index)
 {

@@ -119,6 +119,7 @@ int mmapdev_inject_slow(struct inode *inode, u32 event, loff_t pos)
 static int rule_check(const struct mmapdev_rule *rule)
 {
 	bool fault = rule->event <= MMAPDEV_EVENT_MKWRITE;
+	bool delays = rule->action == MMAPDEV_ACTION_DELAY;
 
 	if (rule->event < MMAPDEV_EVENT_FAULT_READ ||
 	    rule->event > MMAPDEV_EVENT_ALLOCATE ||
@@ -128,7 +129,7 @@ static int rule_check(const struct mmapdev_rule *rule)
 	if (!fault && (rule->action == MMAPDEV_ACTION_SIGBUS ||
 		       rule->action == MMAPDEV_ACTION_HWPOISON))
 		return -EINVAL;
-	if ((rule->action == MMAPDEV_ACTION_DELAY) != !!rule->delay_us ||
+	if (delays != !!rule->delay_us ||
 	    rule->delay_us > MMAPDEV_DELAY_MAX || rule->pid < 0 ||
 	    rule->probability > MILLION || rule->reserved || rule->id ||
 	    rule->matches || rule->hits)

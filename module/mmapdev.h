@@ -93,7 +93,7 @@ struct mmapdev_object {
 	unsigned long dead;
 	struct list_head durable_objects;
 	struct list_head rules;
-	spinlock_t rules_lock;
+	spinlock_t rules_lock;	/* rules, last_rule */
 	u64 last_rule;
 	struct timespec64 born;
 	struct inode inode;
@@ -123,7 +123,7 @@ struct mmapdev_flush {
  */
 struct mmapdev_store {
 	const struct mmapdev_store_ops *ops;
-	struct mutex lock;
+	struct mutex lock;	/* batch, size, taking pending pages away */
 	struct xarray pending;
 	struct mmapdev_flush batch;
 	loff_t size;
@@ -283,6 +283,17 @@ int mmapdev_inject_add(struct inode *inode, struct mmapdev_rule *rule);
 int mmapdev_inject_get(struct inode *inode, struct mmapdev_rule *rule);
 int mmapdev_inject_remove(struct inode *inode, u64 id);
 
+/**
+ * mmapdev_inject - what the rules have for an event
+ * @inode: the object
+ * @event: MMAPDEV_EVENT_*
+ * @pos: first byte of the page, or of the range
+ *
+ * Costs nothing while there are no rules.
+ *
+ * Context: May sleep.
+ * Return: As mmapdev_inject_slow().
+ */
 static inline int mmapdev_inject(struct inode *inode, u32 event, loff_t pos)
 {
 	if (static_branch_unlikely(&mmapdev_inject_key))

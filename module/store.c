@@ -93,6 +93,8 @@ void mmapdev_store_free_page(struct page *page)
  * @index: in pages
  *
  * What is only in the page cache does not count.
+ *
+ * Return: Whether there is a page.
  */
 bool mmapdev_store_has(struct mmapdev_store *store, pgoff_t index)
 {
