@@ -21,7 +21,7 @@ MODULE_PARM_DESC(mode, "Permissions of /dev/mmapdev and of objects=, in octal (d
 module_param_cb(limit, &mmapdev_limit_ops, NULL, 0644);
 MODULE_PARM_DESC(limit, "Bytes that all objects together may hold, with K, M or G (default half of RAM; 0: no limit)");
 
-static char *objects;
+static char *objects = "";
 module_param(objects, charp, 0444);
 MODULE_PARM_DESC(objects, "Named objects to begin with, as NAME:SIZE,... with K, M or G");
 
@@ -55,7 +55,7 @@ static int __init create_object(const char *name, unsigned long size)
 
 static int __init create_objects(void)
 {
-	char *list = kstrdup(objects ?: "", GFP_KERNEL);
+	char *list = kstrdup(objects, GFP_KERNEL);
 	char *rest = list;
 	char *name;
 	int err = list ? 0 : -ENOMEM;

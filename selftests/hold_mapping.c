@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * For mmapdevctl.sh: hold a mapping of the device, and no open file, until
- * standard input ends.
+ * For mmapdevctl.sh: hold a mapping of the device, or of the file named, and no
+ * open file, until standard input ends.
  */
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-int main(void)
+int main(int argc, char **argv)
 {
-	int fd = open("/dev/mmapdev", O_RDWR);
+	int fd = open(argc > 1 ? argv[1] : "/dev/mmapdev", O_RDWR);
 	void *map = mmap(NULL, getpagesize(), PROT_READ, MAP_SHARED, fd, 0);
 	char byte;
 

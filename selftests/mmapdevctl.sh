@@ -9,23 +9,12 @@
 # Reloads the module, so nothing else may have it open. At the end it is loaded
 # as it was found, with the same parameters; counters begin anew.
 
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
-tool=${MMAPDEVCTL:-$here/../build/userspace/mmapdevctl}
+. "$(dirname "$0")/ctl.sh"
 module=${MMAPDEV_KO:-}
 parameters=/sys/module/mmapdev/parameters
 device=/dev/mmapdev
 page=$(getconf PAGESIZE)
 
-echo "TAP version 13"
-
-skip_all() {
-	echo "1..0 # SKIP $*"
-	exit 4
-}
-
-[ "$(id -u)" = 0 ] || skip_all "needs root"
-[ -x "$tool" ] || skip_all "no $tool: run make -C userspace"
 for hold in "$here/hold_mapping" "$here/../build/selftests/hold_mapping"; do
 	[ ! -x "$hold" ] || break
 done
@@ -41,55 +30,31 @@ if [ -z "$module" ]; then
 fi
 [ -n "$module" ] || skip_all "no mmapdev.ko for $(uname -r): set MMAPDEV_KO"
 
-# Copies that an unprivileged user can reach.
-tmp=$(mktemp -d)
-chmod 755 "$tmp"
-install -m 755 "$tool" "$tmp/mmapdevctl"
+# A copy that an unprivileged user can reach.
 install -m 644 "$module" "$tmp/mmapdev.ko"
-tool=$tmp/mmapdevctl
 module=$tmp/mmapdev.ko
 
 found=()
 if [ -d "$parameters" ]; then
 	found=("mode=$(cat $parameters/mode)" "limit=$(cat $parameters/limit)")
+	objects=$(cat $parameters/objects)
+	[[ $objects != *:* ]] || found+=("objects=$objects")
 fi
 
+rm_if_file() {
+	local path
+	for path; do
+		[ ! -f "$path" ] || rm "$path"
+	done
+}
+
 leave_as_found() {
-	[ ! -f $device ] || rm $device
+	rm_if_file $device $device-db
 	[ ! -d "$parameters" ] || "$tool" unload
 	[ ${#found[@]} = 0 ] || "$tool" load --module "$module" "${found[@]}"
 	rm -r "$tmp"
 }
 trap leave_as_found EXIT
-
-### Expectations: each that fails says how, and fails the test.
-
-fail() {
-	failed=1
-	printf '%s\n' "$*" | sed 's/^/# /'
-}
-
-# ctl STATUS ARGUMENTS...: run the tool; what it prints is in $out.
-ctl() {
-	local expected=$1 status=0
-	shift
-	out=$("$tool" "$@" 2>&1 </dev/null) || status=$?
-	[ "$status" = "$expected" ] ||
-		fail "mmapdevctl $*: status $status, not $expected: $out"
-}
-
-# ctl_by WRAPPER STATUS ARGUMENTS...: run it by a script of $tmp.
-ctl_by() {
-	local tool=$tmp/$1
-	shift
-	ctl "$@"
-}
-
-# A user without any privilege.
-cat >"$tmp/as_nobody" <<END
-#!/bin/sh
-exec setpriv --reuid=65534 --regid=65534 --clear-groups "$tool" "\$@"
-END
 
 # $installed, if not empty, as the only installed module, with settings.
 cat >"$tmp/with_installed" <<END
@@ -108,18 +73,9 @@ if [ -n "\$installed" ]; then
 fi
 exec "$tool" "\$@"
 END
-chmod 755 "$tmp"/as_nobody "$tmp"/with_*
+chmod 755 "$tmp"/with_*
 
-says() {
-	case $out in
-	*"$1"*) ;;
-	*) fail "does not say '$1': $out" ;;
-	esac
-}
-
-is() {
-	[ "$2" = "$1" ] || fail "'$2', not '$1'"
-}
+### Expectations of its own.
 
 # shows NAME VALUE...: status has these lines.
 shows() {
@@ -156,6 +112,32 @@ not_loaded() {
 loaded_with() {
 	ctl 0 load --module "$module" "$@"
 	is "" "$out"
+}
+
+# lists ROW...: list has these, in order, but for the spaces that align them.
+lists() {
+	local words wanted rows=''
+	ctl 0 list
+	while read -r -a words; do
+		rows+="${words[*]};"
+	done <<<"$out"
+	printf -v wanted '%s;' "NAME SIZE RESIDENT KIND STORE MODE OWNER" "$@"
+	is "$wanted" "$rows"
+}
+
+# hold FILE: a process maps it, and has it not open, until let_go.
+hold() {
+	local line=''
+	coproc holder { exec "$hold" "$1" 2>&1; }
+	# shellcheck disable=SC2154 # coproc sets it
+	held=$holder_PID end=${holder[1]}
+	read -r -t 20 line <&"${holder[0]}"
+	is mapped "$line"
+}
+
+let_go() {
+	exec {end}>&-
+	wait "$held"
 }
 
 ### Claims. Each begins and ends with the module not loaded.
@@ -198,19 +180,64 @@ unload_names_who_has_the_device_open() {
 }
 
 unload_names_who_has_the_device_mapped() {
-	local line='' end pid
 	loaded_with
-	coproc holder { exec "$hold" 2>&1; }
-	# shellcheck disable=SC2154 # coproc sets it
-	pid=$holder_PID end=${holder[1]}
-	read -r -t 20 line <&"${holder[0]}"
-	is mapped "$line"
+	hold $device
 	ctl 1 unload
 	says "in use"
-	says "process $pid (hold_mapping)"
-	exec {end}>&-
-	wait "$pid"
+	says "process $held (hold_mapping)"
+	let_go
 	ctl 0 unload
+	not_loaded
+}
+
+unload_names_who_has_a_named_object_open_or_mapped() {
+	loaded_with
+	ctl 0 create db --size 64K
+	exec 9<>$device-db
+	ctl 1 unload
+	says "process $$ ($(cat /proc/$$/comm))"
+	ctl 0 remove db
+	ctl 1 unload
+	says "process $$ ($(cat /proc/$$/comm))"
+	exec 9>&-
+	ctl 0 create db --size 64K
+	hold $device-db
+	ctl 0 remove db
+	ctl 1 unload
+	says "process $held (hold_mapping)"
+	let_go
+	ctl 0 unload
+	not_loaded
+}
+
+unload_names_who_has_a_file_open_mapped_or_mounted() {
+	local mnt="$tmp/a place"
+	loaded_with
+	ctl 0 create db --size 64K
+	mkdir "$mnt"
+	mount -t mmapdev none "$mnt"
+	hold "$mnt/db"
+	exec 9<"$mnt/db"
+	ctl 1 unload
+	says "mount $mnt"
+	says "process $$ ("
+	says "process $held (hold_mapping)"
+	exec 9>&-
+	let_go
+	ctl 1 unload
+	is "  mount $mnt" "${out#*$'\n'}"
+	umount "$mnt"
+	ctl 0 unload
+	not_loaded
+}
+
+unload_removes_the_names_of_objects() {
+	loaded_with
+	ctl 0 create db --size 1G
+	ctl 0 create log
+	ctl 0 unload
+	[ ! -e $device-db ] || fail "a node is left"
+	[ ! -e $device-log ] || fail "a node is left"
 	not_loaded
 }
 
@@ -311,6 +338,29 @@ wrong_usage_is_status_2() {
 		unload --force
 		status --xml
 		status mmapdev
+		create
+		create one two
+		create a/b
+		create ..
+		create a23456789b23456789c23456789d23456
+		create db --size
+		create db --size 5Q
+		create db --size 5KB
+		create db --size -1
+		create db --mode 0
+		create db --mode 1000
+		create db --mode rw
+		create db --owner :
+		create db --owner root:
+		remove
+		remove one two
+		resize db
+		resize db K
+		list db
+		serve db
+		serve --path p
+		serve one two --path p
+		serve db --path p --
 	END
 	ctl 2 load --module "$module" "limit=1M bogus=1"
 	not_loaded
@@ -321,6 +371,10 @@ help_and_version_are_status_0() {
 	says "usage: mmapdevctl load [--module FILE] [PARAM=VALUE...]"
 	ctl 0 help
 	says "mmapdevctl status [--json]"
+	says "mmapdevctl serve NAME --path PATH [--bind]"
+	ctl 0 serve --help
+	says "usage: mmapdevctl serve NAME --path PATH [--bind]"
+	says "  --read-only "
 	ctl 0 --version
 	is "mmapdevctl $(modinfo -F version "$module")" "$out"
 }
@@ -393,7 +447,7 @@ status_counts_objects_pages_and_events() {
 		used "$((3 * page))"
 	exec 8>&- 9>&-
 	shows objects 0 pages 0 pages_allocated 3 pages_freed 3 used 0 \
-		abi_version 1 features anonymous page_size "$page"
+		abi_version 1 features "anonymous names files" page_size "$page"
 	ctl 0 unload
 }
 
@@ -403,11 +457,141 @@ status_speaks_json() {
 	loaded_with limit=64M
 	ctl 0 status --json
 	says '{"loaded": true, "version": "'
-	says '"parameters": {"limit": 67108864, "mode": "0600"}'
+	says '"parameters": {"limit": 67108864, "mode": "0600"'
 	says '"objects": 0, "opens": 0, "pages": 0,'
 	says '"device": {"path": "/dev/mmapdev", "abi_version": 1, '
 	says '"limit": 67108864, "used": 0}}'
 	ctl 0 unload
+}
+
+create_makes_an_object_that_all_opens_share_and_remove_ends_it() {
+	local bytes=''
+	loaded_with
+	ctl 0 create db --size 64K
+	is "" "$out"
+	is "character special file 600 0:0" "$(stat -c '%F %a %u:%g' $device-db)"
+	lists "db 65536 0 anonymous none 0600 root:root"
+	printf hello 1<>$device-db
+	read -r -N 5 bytes <$device-db
+	is hello "$bytes"
+	lists "db 65536 $page anonymous none 0600 root:root"
+	ctl 0 remove db
+	is "" "$out"
+	[ ! -e $device-db ] || fail "the node is left"
+	lists
+	shows named_objects 0 objects 0 pages 0
+	ctl 0 unload
+}
+
+create_sets_mode_and_owner() {
+	loaded_with
+	ctl 0 create a --mode 0640 --owner nobody:65533
+	ctl 0 create b --mode 7 --owner 65534
+	ctl 0 create c --owner :nogroup --size 3
+	is "640 65534:65533 7 65534:0 600 0:65534" \
+		"$(stat -c '%a %u:%g' $device-{a,b,c} | xargs)"
+	lists "a 0 0 anonymous none 0640 nobody:65533" \
+		"b 0 0 anonymous none 0007 nobody:root" \
+		"c 3 0 anonymous none 0600 root:nogroup"
+	shows named_objects 3
+	ctl 0 unload
+}
+
+create_refuses_what_cannot_be() {
+	loaded_with mode=0666
+	ctl 0 create db --mode 0666
+	ctl 1 create db
+	is "mmapdevctl: the name 'db' is taken" "$out"
+	ctl 1 create log --owner nosuchuser
+	is "mmapdevctl: no user is called 'nosuchuser'" "$out"
+	ctl 1 create log --owner root:nosuchgroup
+	is "mmapdevctl: no group is called 'nosuchgroup'" "$out"
+	ctl 1 create log --size 8388608T
+	says "cannot size 'log': more than an object"
+	ctl_by as_nobody 1 create log
+	says "not permitted to make nodes (CAP_MKNOD)"
+	ctl_by as_nobody 1 remove db
+	says "not permitted to remove nodes of /dev (CAP_MKNOD)"
+	ctl_by as_nobody 0 resize db 1M
+	ctl_by as_nobody 0 list
+	lists "db 1048576 0 anonymous none 0666 root:root"
+	shows objects 1
+	ctl 0 unload
+}
+
+a_file_in_the_way_of_a_name_is_reported() {
+	loaded_with
+	echo text >$device-db
+	ctl 1 create db
+	says "$device-db is in the way"
+	ctl 1 remove db
+	is "mmapdevctl: $device-db is not a device of mmapdev" "$out"
+	is text "$(cat $device-db)"
+	rm $device-db
+	ctl 1 remove db
+	says "no object has the name 'db'"
+	ctl 0 create db
+	ctl 0 unload
+}
+
+resize_sets_the_end() {
+	local word bytes
+	loaded_with
+	ctl 0 create db
+	while read -r word bytes; do
+		ctl 0 resize db "$word"
+		reads /sys/class/mmapdev/db/size "$bytes"
+	done <<-END
+		5 5
+		3K 3072
+		2m 2097152
+		7G 7516192768
+		8388607T 9223370937343148032
+		0 0
+	END
+	for word in 8388608T 16777217T 99999999999999999999 1844674407370955162K; do
+		ctl 1 resize db $word
+		says "more than an object"
+		reads /sys/class/mmapdev/db/size 0
+	done
+	ctl 1 resize log 5
+	says "no object has the name 'log'"
+	ctl 0 unload
+}
+
+objects_are_there_from_the_start() {
+	loaded_with objects=log:1G,db:64M mode=0640
+	lists "db 67108864 0 anonymous none 0640 root:root" \
+		"log 1073741824 0 anonymous none 0640 root:root"
+	is "640 640" "$(stat -c %a $device-db $device-log | xargs)"
+	ctl 0 remove log
+	ctl 0 unload
+	[ ! -e $device-db ] || fail "a node is left"
+}
+
+bad_objects_are_refused() {
+	local objects
+	for objects in db db: :1K db:junk a/b:1K db:1K,db:2K db:1K,log \
+		db:9223372036854775807; do
+		ctl 1 load --module "$module" "objects=$objects"
+		says "refused 'objects=$objects'"
+		not_inserted
+	done
+}
+
+without_the_module_its_objects_are_status_3() {
+	local words
+	while read -r words; do
+		# shellcheck disable=SC2086 # words are words
+		ctl 3 $words
+		is "mmapdevctl: mmapdev is not loaded" "$out"
+	done <<-END
+		create db
+		remove db
+		resize db 1
+		list
+		serve db --path $tmp/path
+	END
 }
 
 ### Run them, in the order of this file.
@@ -421,21 +605,9 @@ if [ -d "$parameters" ]; then
 		exit 1
 	}
 fi
-mapfile -t claims < <(sed -n '/^### Claims/,/^### Run/s/^\([a-z_0-9]*\)() {$/\1/p' "$0")
-echo "1..${#claims[@]}"
-failures=0 number=0
-for claim in "${claims[@]}"; do
-	failed=0
-	"$claim"
-	number=$((number + 1))
-	if [ $failed = 0 ]; then
-		echo "ok $number $claim"
-	else
-		echo "not ok $number $claim"
-		failures=$((failures + 1))
-		exec 8>&- 9>&-
-		[ ! -d "$parameters" ] || "$tool" unload
-	fi
-done
-echo "# Totals: pass:$((number - failures)) fail:$failures xfail:0 xpass:0 skip:0 error:0"
-[ $failures = 0 ]
+clear_up() {
+	exec 8>&- 9>&-
+	[ ! -d "$parameters" ] || "$tool" unload
+}
+
+run_claims

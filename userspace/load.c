@@ -13,10 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
-
-#define DEVICE_DEADLINE_MS	5000
 
 /* The module to load, and how. */
 struct load {
@@ -145,16 +142,6 @@ static int check_parameters(struct load *load, char **words, int count)
 	return CTL_OK;
 }
 
-/* The kernel does not replace what is there when it makes the device's node. */
-static int check_node(void)
-{
-	struct stat st;
-
-	if (!sysfs_device() && !lstat(DEVICE_PATH, &st))
-		return ctl_error(DEVICE_PATH " is in the way, and is not the device; remove it");
-	return CTL_OK;
-}
-
 static int explain_eperm(void)
 {
 	char line[64];
@@ -217,6 +204,7 @@ static int explain(const struct load *load, int err)
 		return explain_wrong_kernel(load);
 	case EINVAL:
 	case ERANGE:
+	case EFBIG:
 		if (load->options[0])
 			return explain_parameters(load);
 		if (!same_release(load))
@@ -251,27 +239,6 @@ static int insert(struct load *load)
 	return err ? explain(load, -err) : CTL_OK;
 }
 
-/* The node is made by the kernel (devtmpfs), or a little later by udev. */
-static int wait_for_device(void)
-{
-	const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
-	dev_t device = sysfs_device();
-	struct stat st;
-	int i;
-
-	for (i = 0; i < DEVICE_DEADLINE_MS / 10; i++) {
-		if (device && !stat(DEVICE_PATH, &st) &&
-		    S_ISCHR(st.st_mode) && st.st_rdev == device)
-			return CTL_OK;
-		nanosleep(&pause, NULL);
-		if (!device)
-			device = sysfs_device();
-	}
-	return ctl_error(MODULE_NAME " is loaded, but " DEVICE_PATH " did not appear in %d s; "
-			 "is /dev a devtmpfs?",
-			 DEVICE_DEADLINE_MS / 1000);
-}
-
 static int load_module(struct load *load, char **words, int count)
 {
 	int status;
@@ -288,11 +255,11 @@ static int load_module(struct load *load, char **words, int count)
 	if (status == CTL_OK)
 		status = check_parameters(load, words, count);
 	if (status == CTL_OK)
-		status = check_node();
+		status = node_is_free(DEVICE_PATH, CLASS_SYSFS);
 	if (status == CTL_OK)
 		status = insert(load);
 	if (status == CTL_OK)
-		status = wait_for_device();
+		status = node_wait(DEVICE_PATH, CLASS_SYSFS);
 	return status;
 }
 

@@ -1,40 +1,56 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * mmapdevctl: load, unload and look at the mmapdev kernel module.
+ * mmapdevctl: load, unload and look at the mmapdev kernel module and its named
+ * objects.
  */
 #include "ctl.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-static const char help[] =
-"usage: mmapdevctl load [--module FILE] [PARAM=VALUE...]\n"
-"       mmapdevctl unload\n"
-"       mmapdevctl status [--json]\n"
-"       mmapdevctl help | --help | --version\n"
-"\n"
-"  load    insert the module into the kernel and wait for " DEVICE_PATH ";\n"
-"          without --module, the one that is installed for this kernel\n"
-"  unload  remove it; fails while a program has the device open or mapped\n"
-"  status  tell whether it is loaded, its parameters, limits and counters\n"
-"\n"
-"parameters of load:\n"
-"  mode=OCTAL   permissions of " DEVICE_PATH " (default 0600)\n"
-"  limit=BYTES  what all objects together may hold, with K, M or G\n"
-"               (default half of RAM; 0: no limit)\n"
-"\n"
-"exit status: 0 done; 1 failed; 2 wrong usage; 3 (status) not loaded\n";
+#include <unistd.h>
 
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
+	const char *words;
+	const char *help;
 } commands[] = {
-	{ "load", ctl_load },
-	{ "unload", ctl_unload },
-	{ "status", ctl_status },
+	{ "load", ctl_load,
+	  "[--module FILE] [PARAM=VALUE...]",
+"insert the module into the kernel and wait for " DEVICE_PATH "\n"
+"  --module FILE          the module (default: as installed for this kernel)\n"
+"  mode=OCTAL             permissions of " DEVICE_PATH " (default 0600)\n"
+"  limit=BYTES            what all objects together may hold, with K, M\n"
+"                         or G (default half of RAM; 0: no limit)\n"
+"  objects=NAME:SIZE,...  named objects to begin with\n" },
+	{ "unload", ctl_unload, "",
+"remove the module, unless it is in use; then tell by whom\n" },
+	{ "status", ctl_status, "[--json]",
+"tell whether it is loaded, its parameters, limits and counters\n" },
+	{ "create", ctl_create,
+	  "NAME [--size SIZE] [--mode MODE] [--owner USER[:GROUP]]",
+"create an object that programs can open as " NODE_PREFIX "NAME\n"
+"  --size SIZE           bytes, or with K, M, G or T (default 0: empty)\n"
+"  --mode MODE           permissions, in octal (default 0600)\n"
+"  --owner USER[:GROUP]  names or numbers (default: the caller)\n" },
+	{ "remove", ctl_remove, "NAME",
+"take a name away; the object lives until its last user has gone\n" },
+	{ "resize", ctl_resize, "NAME SIZE",
+"set the end of a named object\n" },
+	{ "list", ctl_list, "",
+"list named objects, with sizes in bytes\n" },
+	{ "serve", ctl_serve,
+	  "NAME --path PATH [--bind] [--read-only] [-- COMMAND...]",
+"let programs use one as a file at PATH, until Ctrl-C or COMMAND's end\n"
+"  --bind       PATH is a mount, not a symbolic link: for programs that look\n"
+"               where links lead, as SQLite does; needs root\n"
+"  --read-only  open it for reading only\n" },
 };
+
+static const size_t command_count = sizeof(commands) / sizeof(commands[0]);
 
 static void say(const char *format, va_list args)
 {
@@ -54,6 +70,12 @@ int ctl_error(const char *format, ...)
 	return CTL_ERROR;
 }
 
+int ctl_not_loaded(void)
+{
+	ctl_error(MODULE_NAME " is not loaded");
+	return CTL_NOT_LOADED;
+}
+
 int ctl_usage_error(const char *format, ...)
 {
 	va_list args;
@@ -65,17 +87,62 @@ int ctl_usage_error(const char *format, ...)
 	return CTL_USAGE;
 }
 
+static void print_usage(const char *before, size_t i)
+{
+	printf("%smmapdevctl %s%s%s\n", before, commands[i].name,
+	       commands[i].words[0] ? " " : "", commands[i].words);
+}
+
+static void print_help(void)
+{
+	size_t i;
+
+	for (i = 0; i < command_count; i++)
+		print_usage(i ? "       " : "usage: ", i);
+	puts("       mmapdevctl help | --help | --version | COMMAND --help\n");
+	for (i = 0; i < command_count; i++)
+		printf("  %-8s%.*s", commands[i].name,
+		       (int)strcspn(commands[i].help, "\n") + 1,
+		       commands[i].help);
+	puts("\n"
+	     "exit status: 0 done; 1 failed; 2 wrong usage; 3 not loaded\n"
+	     "(load and unload: 1); serve with COMMAND: that of COMMAND");
+}
+
+static void print_command_help(size_t i)
+{
+	print_usage("usage: ", i);
+	fputs(commands[i].help, stdout);
+}
+
 static int run(int argc, char **argv)
 {
 	size_t i;
 
-	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+	for (i = 0; i < command_count; i++) {
 		if (strcmp(argv[0], commands[i].name))
 			continue;
+		if (argc == 2 && !strcmp(argv[1], "--help")) {
+			print_command_help(i);
+			return CTL_OK;
+		}
 		optind = 0;	/* getopt starts anew, on the command's words */
 		return commands[i].run(argc, argv);
 	}
 	return ctl_usage_error("no such command: '%s'", argv[0]);
+}
+
+/*
+ * A standard file that is closed must not become an object's, which would then
+ * get the output; nor must what is written to it seem to be done.
+ */
+static void occupy_standard_files(void)
+{
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", fd ? O_RDONLY : O_WRONLY);
 }
 
 int main(int argc, char **argv)
@@ -88,11 +155,12 @@ int main(int argc, char **argv)
 	int status;
 	int option;
 
+	occupy_standard_files();
 	/* '+': options after the command are the command's. */
 	while ((option = getopt_long(argc, argv, "+hV", options, NULL)) != -1) {
 		switch (option) {
 		case 'h':
-			fputs(help, stdout);
+			print_help();
 			goto out;
 		case 'V':
 			puts("mmapdevctl " VERSION);
@@ -105,7 +173,7 @@ int main(int argc, char **argv)
 	if (optind == argc)
 		return ctl_usage_error("no command given");
 	if (!strcmp(argv[optind], "help")) {
-		fputs(help, stdout);
+		print_help();
 		goto out;
 	}
 	status = run(argc - optind, argv + optind);

@@ -16,8 +16,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "mmapdev.h"
-
 /* Where the output stands: JSON has commas between, and no headings. */
 struct report {
 	bool json;
@@ -110,15 +108,40 @@ static void fields_of(struct report *report, const char *directory)
 
 static void features(struct report *report, uint64_t bits)
 {
+	static const struct {
+		uint64_t bit;
+		const char *name;
+	} known[] = {
+		{ MMAPDEV_FEATURE_ANONYMOUS, "anonymous" },
+		{ MMAPDEV_FEATURE_NAMES, "names" },
+		{ MMAPDEV_FEATURE_FILES, "files" },
+	};
 	char text[64] = "";
-	uint64_t unknown = bits & ~MMAPDEV_FEATURE_ANONYMOUS;
+	size_t i;
 
-	if (bits & MMAPDEV_FEATURE_ANONYMOUS)
-		strcat(text, "anonymous");
-	if (unknown)
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (!(bits & known[i].bit))
+			continue;
+		sprintf(text + strlen(text), "%s%s", text[0] ? " " : "",
+			known[i].name);
+		bits &= ~known[i].bit;
+	}
+	if (bits)
 		sprintf(text + strlen(text), "%s0x%" PRIx64,
-			text[0] ? " " : "", unknown);
+			text[0] ? " " : "", bits);
 	field(report, "features", text);
+}
+
+/* How many there are; mmapdevctl list tells the rest. */
+static void named_objects(struct report *report)
+{
+	char **names;
+	int count = sysfs_names(&names);
+
+	if (count < 0)
+		return;
+	sysfs_names_free(names, count);
+	field_u64(report, "named_objects", count);
 }
 
 static void info(struct report *report)
@@ -175,6 +198,7 @@ static void loaded(struct report *report)
 	section_end(report);
 	section(report, "totals");
 	fields_of(report, CLASS_SYSFS "/stats");
+	named_objects(report);
 	section_end(report);
 	info(report);
 	if (report->json)

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -324,6 +325,71 @@ static void counters(void)
 	ok();
 }
 
+/* Run a shell's command. */
+__attribute__((format(printf, 1, 2)))
+static void program(const char *format, ...)
+{
+	char command[72];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(command, sizeof(command), format, args);
+	va_end(args);
+	show("      $ %s", command);
+	must(!system(command), command);
+}
+
+/* An object with the three lines that sort(1) will put in order. */
+static int open_words(void)
+{
+	struct mmapdev_size empty = { };
+	int words = open_fresh();
+
+	must(!ioctl(words, MMAPDEV_IOC_SET_SIZE, &empty),
+	     "MMAPDEV_IOC_SET_SIZE succeeds");
+	must(write(words, "pear\nfig\nplum\n", 14) == 14, "write succeeds");
+	return words;
+}
+
+static void object_file(void)
+{
+	struct mmapdev_file want = { .flags = O_RDWR | O_CLOEXEC };
+	int words = open_words();
+	volatile unsigned char *at = map(words, RW, MAP_SHARED);
+	int file = ioctl(words, MMAPDEV_IOC_GET_FILE, &want);
+
+	claim("FILE: it is a regular file to programs that want one: sort in place.");
+	must(file >= 0, "MMAPDEV_IOC_GET_FILE succeeds");
+	program("f=/proc/%d/fd/%d; test -f $f && sort -o $f $f", getpid(), file);
+	must(!memcmp((void *)at, "fig\npear\nplum\n", 14),
+	     "the mapping sees the lines sorted");
+	ok();
+	close(file);
+	unmap(at);
+	close(words);
+}
+
+static void named_object(void)
+{
+	struct mmapdev_name name = { .mode = 0600, .uid = -1, .gid = -1 };
+	int words = open_words();
+	volatile unsigned char *at = map(words, RW, MAP_SHARED);
+
+	claim("NAMED: it is open to programs that have nothing to do with this one.");
+	snprintf(name.name, sizeof(name.name), "tour-%d", getpid());
+	must(!ioctl(words, MMAPDEV_IOC_SET_NAME, &name),
+	     "MMAPDEV_IOC_SET_NAME succeeds (it needs root)");
+	program("f=/dev/mmapdev-%s; grep -qx plum $f && echo kiwi >$f",
+		name.name);
+	must(!memcmp((void *)at, "kiwi\n", 5),
+	     "the mapping sees what a shell wrote");
+	must(!ioctl(words, MMAPDEV_IOC_REMOVE_NAME),
+	     "MMAPDEV_IOC_REMOVE_NAME succeeds");
+	ok();
+	unmap(at);
+	close(words);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
@@ -353,6 +419,8 @@ int main(int argc, char **argv)
 	regrow();
 	outside();
 	counters();
+	object_file();
+	named_object();
 	puts("\nEvery claim holds.");
 	return 0;
 }

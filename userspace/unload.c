@@ -23,7 +23,7 @@ static int explain(int err)
 	case EAGAIN:	/* in use */
 	case EBUSY:	/* being loaded or unloaded */
 		ctl_error(MODULE_NAME " is in use; "
-			  "unload it when these have closed and unmapped it:");
+			  "unload it when these have closed, unmapped and unmounted it:");
 		holders_print();
 		return CTL_ERROR;
 	default:
