@@ -266,6 +266,40 @@ static int crash(struct file *file, void __user *arg)
 	return copy_to_user(arg, &crash, sizeof(crash)) ? -EFAULT : 0;
 }
 
+static int get_unsynced(struct inode *inode, void __user *arg)
+{
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
+	struct mmapdev_unsynced_page pages[16];
+	struct mmapdev_unsynced want;
+	struct mmapdev_unsynced_page __user *to;
+	unsigned long index;
+	u64 done = 0;
+
+	if (copy_from_user(&want, arg, sizeof(want)))
+		return -EFAULT;
+	if (want.reserved || offset_in_page(want.offset))
+		return -EINVAL;
+	to = u64_to_user_ptr(want.pages);
+	index = want.offset >> PAGE_SHIFT;
+	while (store && done < want.count) {
+		unsigned int room = min_t(u64, want.count - done,
+					  ARRAY_SIZE(pages));
+		unsigned int n = mmapdev_store_unsynced(store, &index, pages,
+							room);
+
+		if (copy_to_user(to + done, pages, n * sizeof(pages[0])))
+			return -EFAULT;
+		done += n;
+		if (n < room)
+			break;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	want.count = done;
+	return copy_to_user(arg, &want, sizeof(want)) ? -EFAULT : 0;
+}
+
 static int add_rule(struct file *file, void __user *arg)
 {
 	struct inode *inode = file->f_mapping->host;
@@ -359,6 +393,8 @@ long mmapdev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return create(uarg);
 	case MMAPDEV_IOC_CRASH:
 		return crash(file, uarg);
+	case MMAPDEV_IOC_UNSYNCED:
+		return get_unsynced(inode, uarg);
 	case MMAPDEV_IOC_ADD_RULE:
 		return add_rule(file, uarg);
 	case MMAPDEV_IOC_GET_RULE:

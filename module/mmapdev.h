@@ -263,6 +263,10 @@ int mmapdev_store_punch_prepare(struct mmapdev_store *store, pgoff_t first,
 void mmapdev_store_punch(struct mmapdev_store *store, pgoff_t first,
 			 pgoff_t end);
 int mmapdev_store_flush(struct inode *inode, loff_t from, loff_t to);
+unsigned int mmapdev_store_unsynced(struct mmapdev_store *store,
+				    unsigned long *index,
+				    struct mmapdev_unsynced_page *pages,
+				    unsigned int room);
 void mmapdev_store_revert(struct inode *inode, pgoff_t index);
 void mmapdev_store_forget(struct mmapdev_store *store);
 void mmapdev_store_init(struct mmapdev_store *store,

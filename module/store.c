@@ -69,8 +69,10 @@ struct page *mmapdev_store_alloc_page(gfp_t gfp)
 	if (err)
 		return ERR_PTR(err);
 	page = alloc_page(gfp | __GFP_ACCOUNT);
-	if (page)
+	if (page) {
+		set_page_private(page, jiffies);	/* for unsynced() */
 		return page;
+	}
 	mmapdev_limit_uncharge(1);
 	return ERR_PTR(-ENOMEM);
 }
@@ -288,6 +290,7 @@ static void entry_committed(struct mmapdev_store *store, unsigned long index,
 			    struct page *rest, bool dirty)
 {
 	if (rest && dirty) {
+		set_page_private(rest, jiffies);
 		xa_store(&store->pending, index, xa_tag_pointer(rest, RESERVED),
 			 0);
 		xa_clear_mark(&store->pending, index, WRITTEN);
@@ -462,6 +465,49 @@ bool mmapdev_store_next_pending(struct mmapdev_store *store,
 				unsigned long *index)
 {
 	return xa_find(&store->pending, index, ULONG_MAX, XA_PRESENT);
+}
+
+/**
+ * mmapdev_store_unsynced - what is not durable, and since when
+ * @store: the store
+ * @index: where to begin, in pages; set to where to go on
+ * @pages: filled in
+ * @room: how many @pages
+ *
+ * Context: May sleep.
+ * Return: How many there are, less than @room at the end.
+ */
+unsigned int mmapdev_store_unsynced(struct mmapdev_store *store,
+				    unsigned long *index,
+				    struct mmapdev_unsynced_page *pages,
+				    unsigned int room)
+{
+	unsigned int n;
+	void *entry;
+
+	mutex_lock(&store->lock);	/* no entry is freed meanwhile */
+	for (n = 0; n < room; n++, (*index)++) {
+		unsigned long since = jiffies;
+		u32 why = MMAPDEV_UNSYNCED_HOLE;
+		struct page *page;
+
+		entry = xa_find(&store->pending, index, ULONG_MAX, XA_PRESENT);
+		if (!entry)
+			break;
+		if (entry != HOLE) {
+			page = xa_untag_pointer(entry);
+			since = page_private(page);
+			why = entry_page(entry) ? MMAPDEV_UNSYNCED_WRITTEN :
+						  MMAPDEV_UNSYNCED_DIRTY;
+		}
+		pages[n] = (struct mmapdev_unsynced_page) {
+			.offset	= (u64)*index << PAGE_SHIFT,
+			.age	= jiffies_to_msecs(jiffies - since),
+			.why	= why,
+		};
+	}
+	mutex_unlock(&store->lock);
+	return n;
 }
 
 /**

@@ -222,6 +222,41 @@ struct mmapdev_crash {
 /* Files and mappings from before live on, and see what survived. */
 #define MMAPDEV_CRASH_REVERT	(1U << 0)
 
+/* Why a page would change in a power cut. */
+#define MMAPDEV_UNSYNCED_DIRTY		1	/* not written back */
+#define MMAPDEV_UNSYNCED_WRITTEN	2	/* written back, not flushed */
+#define MMAPDEV_UNSYNCED_HOLE		3	/* taken away, not flushed */
+
+/**
+ * struct mmapdev_unsynced_page - a page that is not durable
+ * @offset: its first byte
+ * @age: milliseconds since it became so; 0 for a hole
+ * @why: MMAPDEV_UNSYNCED_*
+ * @reserved: zero
+ */
+struct mmapdev_unsynced_page {
+	__u64	offset;
+	__u64	age;
+	__u32	why;
+	__u32	reserved;
+};
+
+/**
+ * struct mmapdev_unsynced - what is not durable (MMAPDEV_IOC_UNSYNCED)
+ * @offset: (in) where to begin, a multiple of the page size
+ * @count: (in) how many there is room for (out) how many there are
+ * @pages: (in) address of @count struct mmapdev_unsynced_page
+ * @reserved: (in) zero
+ *
+ * If @count comes back as it was there can be more: begin again past the last.
+ */
+struct mmapdev_unsynced {
+	__u64	offset;
+	__u64	count;
+	__u64	pages;
+	__u64	reserved;
+};
+
 /* What can happen to a page. */
 #define MMAPDEV_EVENT_FAULT_READ	1	/* the first load from it */
 #define MMAPDEV_EVENT_FAULT_WRITE	2	/* the first store to it */
@@ -293,5 +328,6 @@ struct mmapdev_rule {
 #define MMAPDEV_IOC_ADD_RULE	_IOWR(MMAPDEV_IOC_MAGIC, 0x19, struct mmapdev_rule)
 #define MMAPDEV_IOC_GET_RULE	_IOWR(MMAPDEV_IOC_MAGIC, 0x1a, struct mmapdev_rule)
 #define MMAPDEV_IOC_REMOVE_RULE	_IOW(MMAPDEV_IOC_MAGIC, 0x1b, struct mmapdev_rule)
+#define MMAPDEV_IOC_UNSYNCED	_IOWR(MMAPDEV_IOC_MAGIC, 0x1c, struct mmapdev_unsynced)
 
 #endif /* _UAPI_MMAPDEV_H */
