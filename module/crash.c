@@ -122,3 +122,4 @@ int mmapdev_crash(struct inode *inode, u32 flags, u64 *lost)
 	inode_unlock(inode);
 	return 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_crash);

@@ -202,6 +202,7 @@ struct inode *mmapdev_object_create_durable(struct mmapdev_store *store)
 	spin_unlock(&durable_objects_lock);
 	return inode;
 }
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_object_create_durable);
 
 /**
  * mmapdev_object_pages - what an object has allocated

@@ -106,6 +106,7 @@ bool mmapdev_store_has(struct mmapdev_store *store, pgoff_t index)
 		return false;
 	return entry_page(entry) || store->ops->has(store, index);
 }
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_has);
 
 /**
  * mmapdev_store_load - fill a folio with what was stored
@@ -160,6 +161,7 @@ int mmapdev_store_reserve(struct mmapdev_store *store, pgoff_t index, gfp_t gfp)
 		xa_clear_mark(&store->pending, index, WRITTEN);
 	return err;
 }
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_reserve);
 
 /**
  * mmapdev_store_write - write a folio back
@@ -402,6 +404,7 @@ int mmapdev_store_flush(struct inode *inode, loff_t from, loff_t to)
 	mutex_unlock(&store->lock);
 	return err;
 }
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_flush);
 
 /**
  * mmapdev_store_unreserve - undo mmapdev_store_reserve()
@@ -427,6 +430,7 @@ void mmapdev_store_unreserve(struct mmapdev_store *store, pgoff_t index)
 	}
 	mutex_unlock(&store->lock);
 }
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_unreserve);
 
 /**
  * mmapdev_store_next - where there are bytes
@@ -540,6 +544,7 @@ bool mmapdev_store_differs(struct mmapdev_store *store, pgoff_t index)
 {
 	return xa_load(&store->pending, index);
 }
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_differs);
 
 /**
  * mmapdev_store_pages - how much is allocated
@@ -593,3 +598,4 @@ void mmapdev_store_free(struct mmapdev_store *store)
 	mmapdev_store_forget(store);
 	store->ops->free(store);
 }
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_free);

@@ -130,3 +130,4 @@ struct mmapdev_store *mmapdev_memory_store(void)
 	xa_init(&memory->image);
 	return &memory->store;
 }
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_memory_store);

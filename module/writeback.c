@@ -39,6 +39,7 @@ int mmapdev_folio_dirty(struct inode *inode, struct folio *folio)
 		folio_mark_dirty(folio);
 	return err;
 }
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_folio_dirty);
 
 static int write_folio(struct folio *folio, struct writeback_control *wbc,
 		       void *data)
@@ -113,6 +114,7 @@ int mmapdev_sync(struct inode *inode, loff_t from, loff_t to)
 		ret = -EIO;
 	return err ?: ret;
 }
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_sync);
 
 /**
  * mmapdev_fsync - fsync(2), fdatasync(2), msync(2) with MS_SYNC
