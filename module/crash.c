@@ -66,11 +66,38 @@ static void drop_dirty(struct address_space *mapping)
 	}
 }
 
+/*
+ * A fault that asked before the cut may map its page after everything was
+ * unmapped: until then it holds the folio's lock.
+ */
+static void unmap_late(struct address_space *mapping)
+{
+	struct folio_batch batch;
+	pgoff_t next = 0;
+	unsigned int i;
+
+	folio_batch_init(&batch);
+	while (filemap_get_folios(mapping, &next, (pgoff_t)-1, &batch)) {
+		for (i = 0; i < folio_batch_count(&batch); i++) {
+			struct folio *folio = batch.folios[i];
+
+			/* In this order: it is mapped, then unlocked. */
+			if (!folio_test_locked(folio) && !folio_mapped(folio))
+				continue;
+			folio_lock(folio);
+			unmap_mapping_pages(mapping, folio->index,
+					    folio_nr_pages(folio), false);
+			folio_unlock(folio);
+		}
+		folio_batch_release(&batch);
+		cond_resched();
+	}
+}
+
 static u64 lose(struct inode *inode)
 {
 	struct address_space *mapping = inode->i_mapping;
 	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
-	loff_t size = i_size_read(inode);
 	unsigned long index = 0;
 	u64 lost = 0;
 
@@ -83,9 +110,10 @@ static u64 lose(struct inode *inode)
 	}
 	drop_dirty(mapping);
 	mmapdev_store_forget(store);
-	mmapdev_set_size(inode, store->size);
-	if (store->size < size)
-		truncate_pagecache(inode, store->size);
+	/* A page that stays has what mappings stored past the end of file. */
+	mmapdev_zero_eof_tail(inode);
+	mmapdev_cut_off(inode, store->size);
+	unmap_late(mapping);
 	/* A reboot forgets errors, too. */
 	WRITE_ONCE(mapping->wb_err, 0);
 	clear_bit(AS_EIO, &mapping->flags);
@@ -99,7 +127,8 @@ static u64 lose(struct inode *inode)
  * @flags: MMAPDEV_CRASH_REVERT to let files and mappings live on
  * @lost: pages that were not durable
  *
- * Costs by pages that are mapped or not durable, not by size.
+ * Costs by pages that are mapped or not durable, and a little by those in the
+ * page cache; not by size.
  *
  * Context: Takes i_rwsem and invalidate_lock; may sleep.
  * Return: 0; -EOPNOTSUPP for an anonymous object.

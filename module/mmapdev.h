@@ -217,6 +217,7 @@ extern const struct kernel_param_ops mmapdev_mode_ops;
 /* resize.c: moving the end of file. */
 int mmapdev_resize(struct inode *inode, loff_t size);
 void mmapdev_set_size(struct inode *inode, loff_t size);
+void mmapdev_cut_off(struct inode *inode, loff_t size);
 void mmapdev_zero_eof_tail(struct inode *inode);
 
 /* limit.c: how much memory all objects together may hold. */

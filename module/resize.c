@@ -59,9 +59,15 @@ void mmapdev_set_size(struct inode *inode, loff_t size)
 		i_size_write(regular, size);
 }
 
-static void shrink(struct inode *inode, loff_t size)
+/**
+ * mmapdev_cut_off - set the end of file, and drop what is past it
+ * @inode: the object
+ * @size: bytes from the start
+ *
+ * Context: Holds i_rwsem and invalidate_lock; may sleep.
+ */
+void mmapdev_cut_off(struct inode *inode, loff_t size)
 {
-	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
 	struct address_space *mapping = inode->i_mapping;
 	loff_t gone = round_up(size, PAGE_SIZE);
 
@@ -75,9 +81,21 @@ static void shrink(struct inode *inode, loff_t size)
 	mmapdev_hole_drain();
 	if (gone < inode->i_sb->s_maxbytes)
 		unmap_mapping_range(mapping, gone, 0, 1);
+}
+
+static pgoff_t first_gone(loff_t size)
+{
+	return DIV_ROUND_UP_ULL(size, PAGE_SIZE);
+}
+
+static void shrink(struct inode *inode, loff_t size)
+{
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
+
+	mmapdev_cut_off(inode, size);
 	if (store) {
 		mmapdev_partial_dirty(inode, size);
-		mmapdev_store_punch(store, gone >> PAGE_SHIFT, ULONG_MAX);
+		mmapdev_store_punch(store, first_gone(size), ULONG_MAX);
 	}
 }
 
@@ -89,9 +107,7 @@ static int shrink_prepare(struct inode *inode, loff_t size)
 
 	if (!store)
 		return 0;
-	err = mmapdev_store_punch_prepare(store,
-					  round_up(size, PAGE_SIZE) >> PAGE_SHIFT,
-					  ULONG_MAX);
+	err = mmapdev_store_punch_prepare(store, first_gone(size), ULONG_MAX);
 	return err ?: mmapdev_partial_dirty(inode, size);
 }
 

@@ -358,6 +358,13 @@ static void batch_end(struct inode *inode, struct mmapdev_store *store,
 	}
 }
 
+/* The end of the page that has a byte. */
+static loff_t whole_pages(loff_t byte)
+{
+	return byte > LLONG_MAX - PAGE_SIZE ? LLONG_MAX :
+					      round_up(byte + 1, PAGE_SIZE);
+}
+
 /**
  * mmapdev_store_flush - make durable what has been written back
  * @inode: the object
@@ -394,7 +401,7 @@ int mmapdev_store_flush(struct inode *inode, loff_t from, loff_t to)
 		cond_resched();
 	}
 	if (from || to != LLONG_MAX)
-		size = max(store->size, min(size, to + 1));
+		size = max(store->size, min(size, whole_pages(to)));
 	if (!err)
 		err = store->ops->resize(store, size);
 	if (!err)
