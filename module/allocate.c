@@ -13,23 +13,29 @@
 #include "compat.h"
 #include "trace.h"
 
-/* The same in the store. What it has is no hole, and not to be given. */
+/*
+ * The same in the store. What it has is no hole, and not to be given; it is
+ * reserved only if it is to be changed. Whatever is reserved here becomes dirty.
+ */
 static int reserve_stored(struct inode *inode, struct mmapdev_store *store,
-			  struct folio *folio)
+			  struct folio *folio, bool change)
 {
+	bool has = mmapdev_store_has(store, folio->index);
 	int err = 0;
 
-	if (!folio_test_uptodate(folio) &&
-	    mmapdev_store_has(store, folio->index))
+	if (has && !folio_test_uptodate(folio))
 		err = mmapdev_folio_load(inode, folio);
-	return err ?: mmapdev_store_reserve(store, folio->index, GFP_NOFS);
+	if (!err && (change || !has))
+		err = mmapdev_store_reserve(store, folio->index, GFP_NOFS);
+	return err;
 }
 
 /*
  * Have a folio at each index; those that are new are only reserved. On an
  * error, end is where it happened.
  */
-static int reserve(struct inode *inode, pgoff_t first, pgoff_t *end)
+static int reserve(struct inode *inode, pgoff_t first, pgoff_t *end,
+		   bool change)
 {
 	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
 	gfp_t gfp = mapping_gfp_mask(inode->i_mapping);
@@ -44,7 +50,7 @@ static int reserve(struct inode *inode, pgoff_t first, pgoff_t *end)
 			break;
 		}
 		if (store)
-			err = reserve_stored(inode, store, folio);
+			err = reserve_stored(inode, store, folio, change);
 		folio_unlock(folio);
 		folio_put(folio);
 		if (fatal_signal_pending(current))
@@ -87,13 +93,16 @@ static int visit_folios(struct inode *inode, loff_t from, loff_t to,
 	return err;
 }
 
-/* Those of an anonymous object are dirty already. */
+/* A page that is cached over a hole is given, too: it comes to be stored. */
 static int give_out(struct folio *folio, loff_t from, loff_t to)
 {
-	if (!folio_test_uptodate(folio)) {
+	struct mmapdev_store *store =
+		mmapdev_object_of(folio->mapping->host)->store;
+
+	if (!folio_test_uptodate(folio))
 		folio_mark_uptodate(folio);
+	if (store && !mmapdev_store_has(store, folio->index))
 		folio_mark_dirty(folio);
-	}
 	return 0;
 }
 
@@ -109,6 +118,20 @@ static int give_out_zeroed(struct folio *folio, loff_t from, loff_t to)
 	return 0;
 }
 
+/* Is it a page of zeros over a hole, which nobody waits to see stored? */
+static bool is_spare(struct mmapdev_store *store, struct folio *folio)
+{
+	void *bytes;
+	bool zero;
+
+	if (folio_test_dirty(folio) || mmapdev_store_has(store, folio->index))
+		return false;
+	bytes = kmap_local_folio(folio, 0);
+	zero = !memchr_inv(bytes, 0, PAGE_SIZE);
+	kunmap_local(bytes);
+	return zero;
+}
+
 /* Take back what was reserved and not given out. */
 static void take_back(struct inode *inode, pgoff_t first, pgoff_t end)
 {
@@ -119,6 +142,7 @@ static void take_back(struct inode *inode, pgoff_t first, pgoff_t end)
 		struct folio *folio = mmapdev_folio_find(inode->i_mapping,
 							 index);
 		bool reserved = folio && !folio_test_uptodate(folio);
+		bool spare = store && folio && is_spare(store, folio);
 		loff_t pos = (loff_t)index << PAGE_SHIFT;
 
 		if (folio) {
@@ -128,7 +152,7 @@ static void take_back(struct inode *inode, pgoff_t first, pgoff_t end)
 		if (reserved)
 			truncate_inode_pages_range(inode->i_mapping, pos,
 						   pos + PAGE_SIZE - 1);
-		if (reserved && store)
+		if (spare)
 			mmapdev_store_unreserve(store, index);
 		cond_resched();
 	}
@@ -138,7 +162,7 @@ static int allocate(struct inode *inode, loff_t from, loff_t to, bool zero)
 {
 	pgoff_t first = from >> PAGE_SHIFT;
 	pgoff_t end = DIV_ROUND_UP_ULL(to, PAGE_SIZE);
-	int err = reserve(inode, first, &end);
+	int err = reserve(inode, first, &end, zero);
 
 	if (err) {
 		take_back(inode, first, end);
