@@ -418,7 +418,7 @@ EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_flush);
  * @store: the store
  * @index: in pages
  *
- * Context: The page cache has no folio there, and none can come.
+ * Context: No folio there is dirty, and none can become so.
  */
 void mmapdev_store_unreserve(struct mmapdev_store *store, pgoff_t index)
 {
