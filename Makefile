@@ -46,8 +46,11 @@ check: setup
 mutants: setup
 	@scripts/mutants
 
+soak: setup
+	@scripts/soak $(KERNEL)
+
 help:
 	@sed "s/^ //" scripts/help.txt
 
 .PHONY: all module userspace selftests install modules_install clean setup
-.PHONY: run shell test check mutants help
+.PHONY: run shell test check mutants soak help

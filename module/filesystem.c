@@ -143,13 +143,22 @@ static int fill_super(struct super_block *sb, struct fs_context *fc)
 	return sb->s_root ? 0 : -ENOMEM;
 }
 
+/* There is one superblock: being read-only is a matter of each mount alone. */
 static int get_tree(struct fs_context *fc)
 {
+	fc->sb_flags &= ~SB_RDONLY;
 	return get_tree_single(fc, fill_super);
+}
+
+static int reconfigure(struct fs_context *fc)
+{
+	fc->sb_flags_mask &= ~SB_RDONLY;
+	return 0;
 }
 
 static const struct fs_context_operations context_ops = {
 	.get_tree	= get_tree,
+	.reconfigure	= reconfigure,
 };
 
 static int init_fs_context(struct fs_context *fc)

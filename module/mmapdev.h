@@ -192,6 +192,7 @@ void mmapdev_node_exit(void);
 int mmapdev_node_create(struct inode *inode, const char *name, umode_t mode,
 			kuid_t uid, kgid_t gid);
 int mmapdev_node_remove(struct inode *inode);
+bool mmapdev_node_name_valid(const char *name);
 struct inode *mmapdev_node_object(dev_t devt);
 struct inode *mmapdev_node_find(const char *name, size_t len);
 struct inode *mmapdev_node_next(unsigned long *minor, char *name);
@@ -209,6 +210,14 @@ int mmapdev_filesystem_init(void);
 void mmapdev_filesystem_exit(void);
 struct vfsmount *mmapdev_filesystem_pin(void);
 void mmapdev_filesystem_unpin(void);
+
+/* initial.c: objects to begin with. */
+int mmapdev_initial_parse(void);
+int mmapdev_initial_create(void);
+void mmapdev_initial_free(void);
+
+/* main.c: permissions of /dev/mmapdev and of the objects to begin with. */
+extern umode_t mmapdev_node_mode;
 
 /* param.c: values as people write them. */
 int mmapdev_parse_size(const char *val, size_t len, unsigned long *bytes);

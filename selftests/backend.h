@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests map: mmapdev, and the kernel's own memory beside it.
+ * What the tests map: mmapdev, by its node and by an object file, and the
+ * kernel's own memory beside it.
  *
  * A test is a claim about the kernel's contract. Its fixture runs it once for
  * each backend that can do what the test needs, so that the claim is checked
@@ -24,7 +25,7 @@
 
 #include "mmapdev.h"
 
-enum backend_kind { MMAPDEV, MEMFD, TMPFS, ZERO, ANON };
+enum backend_kind { MMAPDEV, OBJFILE, MEMFD, TMPFS, ZERO, ANON };
 
 /* An object under test: fd is -1 for ANON, and each mapping of ZERO is new. */
 struct object {
@@ -39,16 +40,56 @@ static inline const char *mmapdev_path(void)
 	return path ? path : "/dev/mmapdev";
 }
 
+/* Is the module behind it? Then the ioctls work, and it makes the promises. */
+static inline bool is_mmapdev(enum backend_kind kind)
+{
+	return kind == MMAPDEV || kind == OBJFILE;
+}
+
+/* Open the file of a descriptor anew, as others would. -1 with errno. */
+static inline int fd_reopen(int fd, int flags)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, flags | O_CLOEXEC);
+}
+
+/* A new descriptor of an object's file; flags as for open(2). -1 with errno. */
+static inline int object_file(int fd, int flags)
+{
+	struct mmapdev_file file = { .flags = flags };
+
+	return ioctl(fd, MMAPDEV_IOC_GET_FILE, &file);
+}
+
+/* The file of a fresh object, which is empty as new files are. */
+static inline int object_file_new(int flags)
+{
+	int node = open(mmapdev_path(), O_RDWR | O_TRUNC | O_CLOEXEC);
+	int fd, err;
+
+	if (node < 0)
+		return -1;
+	fd = object_file(node, flags | O_CLOEXEC);
+	err = errno;
+	close(node);
+	errno = err;
+	return fd;
+}
+
 /* A fresh object, opened with flags (O_RDWR, O_RDONLY...); fd -1: errno. */
 static inline struct object object_open_flags(enum backend_kind kind, int flags)
 {
-	char path[64];
 	struct object o = { .kind = kind, .fd = -1 };
 	int fd = -1;
 
 	switch (kind) {
 	case MMAPDEV:
 		o.fd = open(mmapdev_path(), flags | O_CLOEXEC);
+		return o;
+	case OBJFILE:
+		o.fd = object_file_new(flags);
 		return o;
 	case ZERO:
 		o.fd = open("/dev/zero", flags | O_CLOEXEC);
@@ -66,8 +107,7 @@ static inline struct object object_open_flags(enum backend_kind kind, int flags)
 		o.fd = fd;
 		return o;
 	}
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	o.fd = open(path, flags | O_CLOEXEC);
+	o.fd = fd_reopen(fd, flags);
 	close(fd);
 	return o;
 }
@@ -163,9 +203,20 @@ static inline void *object_map(const struct object *o, size_t length,
 #define OBJECT_VARIANT(name, variant_name, backend)			\
 	FIXTURE_VARIANT_ADD(name, variant_name) { .kind = backend }
 
+/* What only mmapdev has, or promises. */
+#define MMAPDEV_VARIANTS(name)						\
+	OBJECT_VARIANT(name, mmapdev, MMAPDEV);				\
+	OBJECT_VARIANT(name, object_file, OBJFILE)
+
 /* Backends that can do everything a file can: sizes, read(2), many mappings. */
 #define FILE_VARIANTS(name)						\
-	OBJECT_VARIANT(name, mmapdev, MMAPDEV);				\
+	MMAPDEV_VARIANTS(name);						\
+	OBJECT_VARIANT(name, memfd, MEMFD);				\
+	OBJECT_VARIANT(name, tmpfs, TMPFS)
+
+/* Backends that are regular files to the VFS: not the device node. */
+#define REGULAR_VARIANTS(name)						\
+	OBJECT_VARIANT(name, object_file, OBJFILE);			\
 	OBJECT_VARIANT(name, memfd, MEMFD);				\
 	OBJECT_VARIANT(name, tmpfs, TMPFS)
 

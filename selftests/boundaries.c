@@ -315,7 +315,7 @@ TEST_F(grow, write_past_the_end_makes_its_page_usable)
  * object when it grows. memfd and tmpfs do let it in, on most kernels.
  */
 OBJECT_FIXTURE(regrow);
-OBJECT_VARIANT(regrow, mmapdev, MMAPDEV);
+MMAPDEV_VARIANTS(regrow);
 
 TEST_F(regrow, by_resize_zeroes_what_was_stored_past_the_end)
 {
@@ -357,7 +357,7 @@ TEST_F(regrow, write_before_the_end_leaves_the_last_page_alone)
 	EXPECT_TRUE(bytes_are(p + END, 0x5a, self->page - END));
 }
 
-/* Only mmapdev has objects to which no size was given. */
+/* Only mmapdev's node has objects to which no size was given. */
 OBJECT_FIXTURE(unsized);
 OBJECT_VARIANT(unsized, mmapdev, MMAPDEV);
 

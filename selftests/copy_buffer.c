@@ -30,6 +30,8 @@ FIXTURE_VARIANT(copy_buffer) {
 
 COPY_VARIANT(mmapdev_shared, MMAPDEV, MAP_SHARED);
 COPY_VARIANT(mmapdev_private, MMAPDEV, MAP_PRIVATE);
+COPY_VARIANT(object_file_shared, OBJFILE, MAP_SHARED);
+COPY_VARIANT(object_file_private, OBJFILE, MAP_PRIVATE);
 COPY_VARIANT(memfd_shared, MEMFD, MAP_SHARED);
 COPY_VARIANT(memfd_private, MEMFD, MAP_PRIVATE);
 COPY_VARIANT(tmpfs_shared, TMPFS, MAP_SHARED);
@@ -125,7 +127,7 @@ TEST_F(bad_buffer, writing_from_an_unmapped_page_does_not_grow_mmapdev)
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(-1, pwrite(self->o.fd, edge, 1, 9 * self->page));
 	EXPECT_EQ(EFAULT, errno);
-	if (variant->kind == MMAPDEV) {
+	if (is_mmapdev(variant->kind)) {
 		EXPECT_EQ(0, object_resident(&self->o));
 		EXPECT_EQ(self->page, object_size(&self->o));
 	}

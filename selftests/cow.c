@@ -54,6 +54,7 @@ FIXTURE_TEARDOWN(cow)
 
 #define COW_ROW(row, ...)							\
 	COW_VARIANT(MMAPDEV, row##_mmapdev, __VA_ARGS__);		\
+	COW_VARIANT(OBJFILE, row##_object_file, __VA_ARGS__);		\
 	COW_VARIANT(MEMFD, row##_memfd, __VA_ARGS__);			\
 	COW_VARIANT(TMPFS, row##_tmpfs, __VA_ARGS__)
 

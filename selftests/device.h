@@ -41,6 +41,15 @@ static inline long long device_total(const char *name)
 	return file_number(path);
 }
 
+/* Let all objects together hold so many bytes: 0, or -1 with errno. */
+static inline int limit_set(struct knob *limit, uint64_t bytes)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)bytes);
+	return knob_set(limit, LIMIT_KNOB, text);
+}
+
 /* What fault-around maps at once when AROUND_KNOB says so; the usual value. */
 #define AROUND_BYTES	65536
 

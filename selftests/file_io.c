@@ -295,7 +295,7 @@ TEST_F(file_io, access_modes_hold)
 
 /* POSIX wants zeros there; the tmpfs of older kernels shows what was stored. */
 OBJECT_FIXTURE(eof_tail);
-OBJECT_VARIANT(eof_tail, mmapdev, MMAPDEV);
+MMAPDEV_VARIANTS(eof_tail);
 
 TEST_F(eof_tail, bytes_stored_past_the_end_are_gone_when_a_write_extends)
 {

@@ -90,7 +90,7 @@ TEST_F(first_touch, makes_one_page_and_loses_no_store)
 		barrier_wait(&race->barrier);
 		barrier_wait(&race->barrier);
 		EXPECT_EQ(TOUCH_PAGES, object_resident(&self->o));
-		if (variant->kind == MMAPDEV)
+		if (is_mmapdev(variant->kind))
 			EXPECT_EQ(round * TOUCH_PAGES,
 				  object_stats(&self->o).pages_allocated);
 		for (int i = 0; i < TOUCH_PAGES; i++) {

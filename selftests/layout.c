@@ -30,7 +30,8 @@ ASSERT_FIELD(mmapdev_info, max_size, 32, 8);
 ASSERT_FIELD(mmapdev_info, resident, 40, 8);
 ASSERT_FIELD(mmapdev_info, limit, 48, 8);
 ASSERT_FIELD(mmapdev_info, used, 56, 8);
-ASSERT_FIELD(mmapdev_info, reserved, 64, 64);
+ASSERT_FIELD(mmapdev_info, name, 64, 40);
+ASSERT_FIELD(mmapdev_info, reserved, 104, 24);
 
 _Static_assert(sizeof(struct mmapdev_size) == 16, "mmapdev_size");
 ASSERT_FIELD(mmapdev_size, size, 0, 8);
@@ -55,10 +56,24 @@ ASSERT_FIELD(mmapdev_pages, states, 16, 8);
 ASSERT_FIELD(mmapdev_pages, flags, 24, 4);
 ASSERT_FIELD(mmapdev_pages, reserved, 28, 4);
 
+_Static_assert(sizeof(struct mmapdev_name) == 56, "mmapdev_name");
+ASSERT_FIELD(mmapdev_name, name, 0, 40);
+ASSERT_FIELD(mmapdev_name, mode, 40, 4);
+ASSERT_FIELD(mmapdev_name, uid, 44, 4);
+ASSERT_FIELD(mmapdev_name, gid, 48, 4);
+ASSERT_FIELD(mmapdev_name, reserved, 52, 4);
+
+_Static_assert(sizeof(struct mmapdev_file) == 8, "mmapdev_file");
+ASSERT_FIELD(mmapdev_file, flags, 0, 4);
+ASSERT_FIELD(mmapdev_file, reserved, 4, 4);
+
 _Static_assert(MMAPDEV_IOC_GET_INFO == 0x8080b710, "GET_INFO");
 _Static_assert(MMAPDEV_IOC_SET_SIZE == 0x4010b711, "SET_SIZE");
 _Static_assert(MMAPDEV_IOC_GET_STATS == 0x8080b712, "GET_STATS");
 _Static_assert(MMAPDEV_IOC_PAGES == 0x4020b713, "PAGES");
+_Static_assert(MMAPDEV_IOC_SET_NAME == 0x4038b714, "SET_NAME");
+_Static_assert(MMAPDEV_IOC_REMOVE_NAME == 0x0000b715, "REMOVE_NAME");
+_Static_assert(MMAPDEV_IOC_GET_FILE == 0x4008b716, "GET_FILE");
 
 enum entry { ENTRY_64, ENTRY_32 };
 
@@ -133,12 +148,15 @@ FIXTURE_TEARDOWN(layout)
 	object_close(&self->o);
 }
 
-/* The ioctl through the variant's entry: 0 or -errno. */
+/* The ioctl through the variant's entry: what it returns, or -errno. */
 static long call(enum entry entry, int fd, unsigned int cmd, void *arg)
 {
+	long ret;
+
 	if (entry == ENTRY_32)
 		return syscall_32(NR_32_IOCTL, fd, cmd, (uintptr_t)arg);
-	return syscall(SYS_ioctl, fd, cmd, arg) ? -errno : 0;
+	ret = syscall(SYS_ioctl, fd, cmd, arg);
+	return ret < 0 ? -errno : ret;
 }
 
 TEST_F(layout, info_has_the_same_bytes)
@@ -191,6 +209,35 @@ TEST_F(layout, states_over_4_gib_are_told)
 	EXPECT_EQ(1, states[1]);
 	EXPECT_EQ(0, states[2]);
 	EXPECT_EQ(9, states[3]);
+}
+
+TEST_F(layout, files_are_given)
+{
+	struct mmapdev_file *file = (void *)self->low;
+	struct stat st = {};
+	long fd;
+
+	file->flags = O_RDWR | O_CLOEXEC;
+	file->reserved = 0;
+	fd = call(variant->entry, self->o.fd, MMAPDEV_IOC_GET_FILE, file);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, fstat(fd, &st));
+	EXPECT_EQ(4 * self->page, st.st_size);
+	close(fd);
+}
+
+TEST_F(layout, names_are_given_and_taken)
+{
+	struct mmapdev_name *name = (void *)self->low;
+
+	*name = (struct mmapdev_name) { .name = "layout", .mode = 0600,
+					.uid = -1, .gid = -1 };
+	EXPECT_EQ(0, call(variant->entry, self->o.fd, MMAPDEV_IOC_SET_NAME,
+			  name));
+	EXPECT_STREQ("layout", object_info(&self->o).name);
+	EXPECT_EQ(0, call(variant->entry, self->o.fd, MMAPDEV_IOC_REMOVE_NAME,
+			  NULL));
+	EXPECT_STREQ("", object_info(&self->o).name);
 }
 
 TEST_F(layout, errors_are_the_same)

@@ -25,14 +25,6 @@ FIXTURE_VARIANT(limit) {
 
 FIXTURE_VARIANT_ADD(limit, mmapdev) { .kind = MMAPDEV };
 
-static int limit_set(struct knob *limit, uint64_t bytes)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)bytes);
-	return knob_set(limit, LIMIT_KNOB, text);
-}
-
 FIXTURE_SETUP(limit)
 {
 	self->page = getpagesize();

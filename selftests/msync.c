@@ -45,6 +45,7 @@ FIXTURE_TEARDOWN(msync)
 		{ .kind = backend, .flags = MAP_PRIVATE }
 
 MSYNC_VARIANTS(mmapdev, MMAPDEV);
+MSYNC_VARIANTS(object_file, OBJFILE);
 MSYNC_VARIANTS(memfd, MEMFD);
 MSYNC_VARIANTS(tmpfs, TMPFS);
 MSYNC_VARIANTS(zero, ZERO);

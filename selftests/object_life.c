@@ -32,6 +32,7 @@ FIXTURE_SETUP(object_life)
 	ASSERT_GE(self->pages, 0);
 	self->o = object_open(variant->kind);
 	ASSERT_GE(self->o.fd, 0);
+	ASSERT_EQ(0, object_resize(&self->o, PAGES * self->page));
 	self->p = object_map(&self->o, PAGES * self->page, RW, MAP_SHARED);
 	ASSERT_NE(MAP_FAILED, self->p);
 	memset(self->p, 'x', PAGES * self->page);
@@ -42,7 +43,7 @@ FIXTURE_TEARDOWN(object_life)
 	object_close(&self->o);
 }
 
-OBJECT_VARIANT(object_life, mmapdev, MMAPDEV);
+MMAPDEV_VARIANTS(object_life);
 
 #define EXPECT_ALIVE() do {						\
 	EXPECT_EQ(self->objects + 1, device_total("objects"));		\

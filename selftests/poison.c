@@ -81,7 +81,7 @@ FIXTURE_SETUP(poison)
 	 * A file that keeps the page has not done what the kernel expects of
 	 * all but tmpfs: to drop it, and to read the bytes from disk again.
 	 */
-	ASSERT_EQ(variant->kind == MMAPDEV ? EBUSY : 0, err);
+	ASSERT_EQ(is_mmapdev(variant->kind) ? EBUSY : 0, err);
 }
 
 FIXTURE_TEARDOWN(poison)

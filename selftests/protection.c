@@ -13,7 +13,7 @@
 #include "procfs.h"
 #include "trap.h"
 
-/* Objects opened as `flags` say: mmapdev's are without end, others empty. */
+/* Objects opened as `flags` say: the node's are without end, others empty. */
 FIXTURE(open_mode) {
 	size_t page;
 	struct object ro;
@@ -45,13 +45,11 @@ FILE_VARIANTS(open_mode);
 static int give_pages(const struct object *o)
 {
 	struct object rw = { .kind = o->kind };
-	char path[64];
 	int err;
 
 	if (o->kind == MMAPDEV)
 		return 0;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", o->fd);
-	rw.fd = open(path, O_RDWR | O_CLOEXEC);
+	rw.fd = fd_reopen(o->fd, O_RDWR);
 	err = object_resize(&rw, 2 * getpagesize());
 	object_close(&rw);
 	return err;

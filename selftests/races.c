@@ -192,7 +192,7 @@ TEST_F(moving_end, drops_all_above_and_nothing_below)
 		barrier_wait(&race->barrier);
 		/* All have looked at all pages: there is one for each. */
 		EXPECT_EQ(PAGES, object_resident(&self->o));
-		if (variant->kind == MMAPDEV)
+		if (is_mmapdev(variant->kind))
 			EXPECT_EQ(PAGES, pages_listed(&self->o));
 	}
 	for (int i = 0; i < WORKERS; i++)
@@ -338,7 +338,7 @@ static int copy_until_done(void *arg, struct turn *t)
 
 TEST_F(moving_end, leaves_no_private_copy_of_a_hole_mapped)
 {
-	int moves = variant->kind == MMAPDEV ? 6000 : 1500;
+	int moves = is_mmapdev(variant->kind) ? 6000 : 1500;
 	struct race *race = race_new(&self->o, 1);
 	uint64_t entry;
 	int mapped = 0;
@@ -350,7 +350,7 @@ TEST_F(moving_end, leaves_no_private_copy_of_a_hole_mapped)
 	ASSERT_EQ(0, object_resize(&self->o, self->page));
 	race->p = object_map(&self->o, self->page, RW, MAP_PRIVATE);
 	ASSERT_NE(MAP_FAILED, race->p);
-	if (variant->kind == MMAPDEV)
+	if (is_mmapdev(variant->kind))
 		ASSERT_EQ(0, file_write(FAULT_TRIGGER, "stacktrace"));
 	c = child_start(copy_until_done, race);
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", c.pid);
@@ -371,7 +371,7 @@ TEST_F(moving_end, leaves_no_private_copy_of_a_hole_mapped)
 	race->done = true;
 	EXPECT_EQ(0, child_end(&c));
 	close(pagemap);
-	if (variant->kind == MMAPDEV)
+	if (is_mmapdev(variant->kind))
 		EXPECT_EQ(0, file_write(FAULT_TRIGGER, "!stacktrace"));
 }
 

@@ -187,7 +187,7 @@ TEST_F(direct, pinned_buffer_and_mapping_are_the_same_bytes)
 	ASSERT_EQ(0, err);
 	iov = (struct iovec){ .iov_base = p, .iov_len = length };
 	err = io_uring_register_buffers(&ring, &iov, 1);
-	if (err == -EOPNOTSUPP && variant->kind == MMAPDEV)
+	if (err == -EOPNOTSUPP && is_mmapdev(variant->kind))
 		SKIP(return, "before 6.5 io_uring pins no file's pages but shmem's");
 	ASSERT_EQ(0, err);
 	EXPECT_EQ(PAGES, object_resident(&self->o));

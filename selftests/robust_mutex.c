@@ -94,6 +94,7 @@ FIXTURE_TEARDOWN(mutex)
 	FIXTURE_VARIANT_ADD(mutex, name##_inherit)			\
 		{ .kind = backend, .protocol = PTHREAD_PRIO_INHERIT }
 
+/* An object file's pages are the node's: `futex`, below, is enough for it. */
 MUTEX_VARIANTS(mmapdev, MMAPDEV);
 MUTEX_VARIANTS(memfd, MEMFD);
 MUTEX_VARIANTS(tmpfs, TMPFS);

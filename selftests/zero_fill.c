@@ -141,7 +141,7 @@ TEST_F(demand_paging, private_write_over_a_hole_leaves_no_page_in_mmapdev)
 	ASSERT_NE(MAP_FAILED, p);
 	p[0] = 1;
 	p[2 * self->page] = 1;
-	EXPECT_EQ(variant->kind == MMAPDEV ? 0 : 2, object_resident(&self->o));
+	EXPECT_EQ(is_mmapdev(variant->kind) ? 0 : 2, object_resident(&self->o));
 }
 
 TEST_HARNESS_MAIN

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * fallocate(2) where there is too little room: it makes all pages or none, and
+ * loses no byte, whoever stores meanwhile. The room is the module's limit, or
+ * a small tmpfs.
+ */
+#include "kselftest_harness.h"
+
+#include <limits.h>
+#include <linux/falloc.h>
+#include <sched.h>
+#include <sys/mount.h>
+
+#include "bytes.h"
+#include "child.h"
+#include "device.h"
+#include "trap.h"
+
+#define ROOM	16	/* pages that can be there */
+
+FIXTURE(room) {
+	struct object o;
+	size_t page;
+	struct knob limit;
+};
+
+FIXTURE_VARIANT(room) {
+	enum backend_kind kind;
+};
+
+OBJECT_VARIANT(room, object_file, OBJFILE);
+OBJECT_VARIANT(room, tmpfs, TMPFS);
+
+/* A file of a tmpfs that only this process sees, and that goes with it. */
+static int small_tmpfs_file(void)
+{
+	char options[32];
+
+	snprintf(options, sizeof(options), "size=%d", ROOM * getpagesize());
+	if (unshare(CLONE_NEWNS) ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("small", "/dev/shm", "tmpfs", 0, options))
+		return -1;
+	return open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+}
+
+FIXTURE_SETUP(room)
+{
+	uint64_t used;
+
+	self->page = getpagesize();
+	self->o.kind = variant->kind;
+	if (variant->kind == TMPFS) {
+		self->o.fd = small_tmpfs_file();
+		ASSERT_GE(self->o.fd, 0);
+		return;
+	}
+	self->o = object_open(variant->kind);
+	ASSERT_GE(self->o.fd, 0);
+	used = object_info(&self->o).used;
+	ASSERT_EQ(0, limit_set(&self->limit, used + ROOM * self->page));
+}
+
+FIXTURE_TEARDOWN_PARENT(room)
+{
+	EXPECT_EQ(0, knob_restore(&self->limit));
+}
+
+TEST_F(room, allocation_of_all_of_it_succeeds)
+{
+	EXPECT_EQ(0, fallocate(self->o.fd, 0, 0, ROOM * self->page));
+	EXPECT_EQ(ROOM, object_resident(&self->o));
+	EXPECT_EQ(0, fallocate(self->o.fd, 0, 0, ROOM * self->page));
+	EXPECT_EQ(-1, fallocate(self->o.fd, 0, ROOM * self->page, 1));
+	EXPECT_EQ(ENOSPC, errno);
+	EXPECT_EQ(ROOM, object_resident(&self->o));
+	EXPECT_EQ(ROOM * self->page, object_size(&self->o));
+}
+
+/* Pages that are there, before, in and after the range, stay as they are. */
+TEST_F(room, allocation_over_it_makes_no_page)
+{
+	int modes[] = { 0, FALLOC_FL_KEEP_SIZE };
+	size_t size = 40 * self->page;
+	unsigned char bytes[self->page];
+
+	memset(bytes, 'x', self->page);
+	ASSERT_EQ(0, object_resize(&self->o, size));
+	for (int i = 0; i < 40; i += 10) {
+		ASSERT_EQ(self->page, pwrite(self->o.fd, bytes, self->page,
+					     i * self->page));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		/* Twelve holes would do, thirteen are too many. */
+		EXPECT_EQ(-1, fallocate(self->o.fd, modes[i], 5 * self->page,
+					15 * self->page));
+		EXPECT_EQ(ENOSPC, errno);
+		EXPECT_EQ(4, object_resident(&self->o));
+		EXPECT_EQ(-1, fallocate(self->o.fd, modes[i], 5 * self->page,
+					size));
+		EXPECT_EQ(ENOSPC, errno);
+		EXPECT_EQ(4, object_resident(&self->o));
+		EXPECT_EQ(size, object_size(&self->o));
+	}
+	for (int i = 0; i < 40; i++) {
+		EXPECT_EQ(i % 10 ? 0 : 'x',
+			  object_byte(&self->o, i * self->page + 9));
+	}
+	/* The room is there still, all of it. */
+	EXPECT_EQ(0, fallocate(self->o.fd, 0, 5 * self->page,
+			       13 * self->page));
+	EXPECT_EQ(ROOM, object_resident(&self->o));
+	EXPECT_EQ('x', object_byte(&self->o, 10 * self->page));
+}
+
+TEST_F(room, huge_allocation_fails_soon)
+{
+	EXPECT_EQ(-1, fallocate(self->o.fd, 0, 0, 1LL << 50));
+	EXPECT_EQ(ENOSPC, errno);
+	EXPECT_EQ(0, object_resident(&self->o));
+	EXPECT_EQ(0, object_size(&self->o));
+}
+
+TEST_F(room, punched_pages_can_be_had_again)
+{
+	ASSERT_EQ(0, fallocate(self->o.fd, 0, 0, ROOM * self->page));
+	ASSERT_EQ(0, fallocate(self->o.fd,
+			       FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			       self->page, 3 * self->page));
+	EXPECT_EQ(0, fallocate(self->o.fd, 0, 100 * self->page,
+			       3 * self->page));
+	EXPECT_EQ(ROOM, object_resident(&self->o));
+}
+
+TEST_F(room, zero_range_over_it_zeroes_nothing)
+{
+	size_t length = (ROOM + 1) * self->page;
+
+	if (variant->kind != OBJFILE)	/* tmpfs has no such thing */
+		return;
+	ASSERT_EQ(0, object_fill(&self->o, 2, 'a'));
+	EXPECT_EQ(-1, fallocate(self->o.fd, FALLOC_FL_ZERO_RANGE, 0, length));
+	EXPECT_EQ(ENOSPC, errno);
+	EXPECT_EQ(2 * self->page, object_size(&self->o));
+	EXPECT_EQ(2, object_resident(&self->o));
+	EXPECT_EQ('a', object_byte(&self->o, 0));
+	EXPECT_EQ('b', object_byte(&self->o, 2 * self->page - 1));
+}
+
+/*
+ * A failing allocation that takes its pages back must not take those that
+ * others stored to. Each storer has one page, stores to it, and looks.
+ */
+#define STORERS		2
+#define STORES		100	/* that each does at least */
+#define FAILURES	300
+
+struct storer {
+	volatile unsigned char *p;
+	int index;
+	int *stored;	/* how often, shared with the test */
+};
+
+static int store_and_look(void *arg, struct turn *t)
+{
+	struct storer *s = arg;
+	size_t page = getpagesize();
+	volatile unsigned char *at = s->p + s->index * page;
+	struct pollfd go = { .fd = t->wait, .events = POLLIN };
+	unsigned char seen = 0, value;
+
+	while (poll(&go, 1, 0) == 0) {
+		seen = seen % 250 + 1;
+		/* The allocation may have all the room, for a moment. */
+		if (trap_store(at, seen).signo)
+			continue;
+		__atomic_add_fetch(s->stored, 1, __ATOMIC_RELAXED);
+		for (int look = 0; look < 50; look++)
+			if (trap_touch(at, 0, &value).signo || value != seen)
+				return 3;
+		if (madvise((void *)at, page, MADV_REMOVE))
+			return 4;
+	}
+	return 0;
+}
+
+static int least_stored(const int *stored)
+{
+	int least = INT_MAX;
+
+	for (int i = 0; i < STORERS; i++) {
+		int n = __atomic_load_n(stored + i, __ATOMIC_RELAXED);
+
+		least = n < least ? n : least;
+	}
+	return least;
+}
+
+TEST_F(room, failing_allocations_lose_no_store)
+{
+	int *stored = mmap(NULL, self->page, RW, MAP_SHARED | MAP_ANONYMOUS,
+			   -1, 0);
+	struct child c[STORERS];
+	struct storer s;
+
+	ASSERT_NE(MAP_FAILED, stored);
+	ASSERT_EQ(0, object_resize(&self->o, 2 * ROOM * self->page));
+	s.p = object_map(&self->o, 2 * ROOM * self->page, RW, MAP_SHARED);
+	ASSERT_NE(MAP_FAILED, (void *)s.p);
+	for (int i = 0; i < STORERS; i++) {
+		s.index = i;
+		s.stored = stored + i;
+		c[i] = child_start(store_and_look, &s);
+	}
+	for (int i = 0; i < FAILURES || least_stored(stored) < STORES; i++) {
+		EXPECT_EQ(-1, fallocate(self->o.fd, 0, 0,
+					2 * ROOM * self->page));
+		EXPECT_EQ(ENOSPC, errno);
+	}
+	for (int i = 0; i < STORERS; i++) {
+		child_go(&c[i]);
+		EXPECT_EQ(0, child_end(&c[i]));
+	}
+	EXPECT_GE(STORERS, object_resident(&self->o));
+}
+
+TEST_HARNESS_MAIN
