@@ -43,12 +43,24 @@ static int reserve(struct inode *inode, pgoff_t first, pgoff_t *end)
 	return err;
 }
 
-/* What to do with a folio of the range. */
-typedef int (*visit_fn)(struct folio *folio, loff_t from, loff_t to);
+/* A new folio is zeros already; from and to are inside of this one. */
+static int give_out_folio(struct folio *folio, loff_t from, loff_t to,
+			  bool zero)
+{
+	if (!folio_test_uptodate(folio)) {
+		folio_mark_uptodate(folio);
+		return 0;
+	}
+	if (!zero)
+		return 0;
+	if (folio_test_hwpoison(folio))
+		return -EIO;
+	folio_zero_range(folio, offset_in_folio(folio, from), to - from);
+	return 0;
+}
 
-/* Visit the folios of a range of bytes, locked. Return the first error. */
-static int visit_folios(struct inode *inode, loff_t from, loff_t to,
-			visit_fn visit)
+/* All folios of the range are there. Return the first error. */
+static int give_out(struct inode *inode, loff_t from, loff_t to, bool zero)
 {
 	pgoff_t next = from >> PAGE_SHIFT;
 	struct folio_batch batch;
@@ -60,12 +72,13 @@ static int visit_folios(struct inode *inode, loff_t from, loff_t to,
 				  (to - 1) >> PAGE_SHIFT, &batch)) {
 		for (i = 0; i < folio_batch_count(&batch); i++) {
 			struct folio *folio = batch.folios[i];
+			loff_t begin = folio_pos(folio);
+			loff_t end = begin + folio_size(folio);
 			int ret;
 
 			folio_lock(folio);
-			ret = visit(folio, max(from, folio_pos(folio)),
-				    min_t(loff_t, to, folio_pos(folio) +
-					  folio_size(folio)));
+			ret = give_out_folio(folio, max(from, begin),
+					     min(to, end), zero);
 			folio_unlock(folio);
 			err = err ?: ret;
 		}
@@ -73,25 +86,6 @@ static int visit_folios(struct inode *inode, loff_t from, loff_t to,
 		cond_resched();
 	}
 	return err;
-}
-
-static int give_out(struct folio *folio, loff_t from, loff_t to)
-{
-	if (!folio_test_uptodate(folio))
-		folio_mark_uptodate(folio);
-	return 0;
-}
-
-static int give_out_zeroed(struct folio *folio, loff_t from, loff_t to)
-{
-	if (!folio_test_uptodate(folio)) {
-		folio_mark_uptodate(folio);
-		return 0;
-	}
-	if (folio_test_hwpoison(folio))
-		return -EIO;
-	folio_zero_range(folio, offset_in_folio(folio, from), to - from);
-	return 0;
 }
 
 /* Take back what was reserved and not given out. */
@@ -126,8 +120,7 @@ static int allocate(struct inode *inode, loff_t from, loff_t to, bool zero)
 		take_back(inode, first, end);
 		return err;
 	}
-	return visit_folios(inode, from, to,
-			    zero ? give_out_zeroed : give_out);
+	return give_out(inode, from, to, zero);
 }
 
 static int change(struct inode *inode, int mode, loff_t from, loff_t to)

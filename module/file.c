@@ -32,7 +32,6 @@ static int mmapdev_open(struct inode *node, struct file *file)
 			return err;
 		}
 	}
-	file->private_data = inode;
 	file->f_mapping = inode->i_mapping;
 	/* The VFS took these from the device node's mapping. */
 	file->f_wb_err = filemap_sample_wb_err(file->f_mapping);
@@ -43,7 +42,7 @@ static int mmapdev_open(struct inode *node, struct file *file)
 
 static int mmapdev_release(struct inode *node, struct file *file)
 {
-	iput(file->private_data);
+	iput(file->f_mapping->host);
 	return 0;
 }
 
@@ -59,6 +58,7 @@ static int map_check(const struct file *file, pgoff_t pgoff,
 }
 
 #ifdef MMAPDEV_HAVE_MMAP_PREPARE
+#define MMAP_OPERATION	.mmap_prepare = mmapdev_mmap_prepare
 static int mmapdev_mmap_prepare(struct vm_area_desc *desc)
 {
 	int err = map_check(desc->file, desc->pgoff, vma_desc_pages(desc));
@@ -68,6 +68,7 @@ static int mmapdev_mmap_prepare(struct vm_area_desc *desc)
 	return err;
 }
 #else
+#define MMAP_OPERATION	.mmap = mmapdev_mmap
 static int mmapdev_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	int err = map_check(file, vma->vm_pgoff, vma_pages(vma));
@@ -79,12 +80,6 @@ static int mmapdev_mmap(struct file *file, struct vm_area_struct *vma)
 #endif
 
 /* What every face can do. */
-#ifdef MMAPDEV_HAVE_MMAP_PREPARE
-#define MMAP_OPERATION	.mmap_prepare = mmapdev_mmap_prepare
-#else
-#define MMAP_OPERATION	.mmap = mmapdev_mmap
-#endif
-
 #define OBJECT_OPERATIONS					\
 	.owner		= THIS_MODULE,				\
 	MMAP_OPERATION,						\

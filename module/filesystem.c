@@ -66,11 +66,8 @@ static struct dentry *dir_lookup(struct inode *dir, struct dentry *dentry,
 	inode = mmapdev_node_find(dentry->d_name.name, dentry->d_name.len);
 	if (inode)
 		regular = mmapdev_regular_get(dir->i_sb, inode);
-	if (!IS_ERR(regular)) {
+	if (!IS_ERR(regular))
 		d_add(dentry, regular);
-		/* Hold no object for the sake of a cached path. */
-		d_mark_dontcache(regular);
-	}
 	mutex_unlock(&mmapdev_nodes_lock);
 	return IS_ERR(regular) ? ERR_CAST(regular) : NULL;
 }

@@ -47,9 +47,6 @@ static int __init mmapdev_init(void)
 	err = mmapdev_node_init();
 	if (err)
 		goto err_object;
-	err = mmapdev_initial_create();
-	if (err)
-		goto err_node;
 	err = mmapdev_filesystem_init();
 	if (err)
 		goto err_node;
@@ -57,9 +54,14 @@ static int __init mmapdev_init(void)
 	err = misc_register(&mmapdev_misc);
 	if (err)
 		goto err_filesystem;
+	err = mmapdev_initial_create();
+	if (err)
+		goto err_misc;
 	mmapdev_initial_free();
 	return 0;
 
+err_misc:
+	misc_deregister(&mmapdev_misc);
 err_filesystem:
 	mmapdev_filesystem_exit();
 err_node:

@@ -121,7 +121,9 @@ static char *node_devnode(mmapdev_const_device *dev, umode_t *mode,
 		*uid = node->uid;
 	if (gid)
 		*gid = node->gid;
-	return kasprintf(GFP_KERNEL, "mmapdev-%s", dev_name(dev));
+	/* Removal cannot fail, and would leave the node in /dev in silence. */
+	return kasprintf(GFP_KERNEL | __GFP_NOFAIL, "mmapdev-%s",
+			 dev_name(dev));
 }
 
 static void node_release(struct device *dev)
@@ -370,7 +372,7 @@ static struct inode *node_del(struct mmapdev_node *node)
  */
 int mmapdev_node_remove(struct inode *inode)
 {
-	/* Paths to it, if some are looked up, must not go with the name. */
+	/* The paths that are to be forgotten must not be unmounted meanwhile. */
 	struct vfsmount *mount = mmapdev_filesystem_pin();
 	struct mmapdev_node *node;
 

@@ -50,6 +50,20 @@ static inline int limit_set(struct knob *limit, uint64_t bytes)
 	return knob_set(limit, LIMIT_KNOB, text);
 }
 
+/*
+ * For fixtures that note in objects and pages what all objects were before
+ * their own: it lives and holds n pages; it is gone.
+ */
+#define EXPECT_ALIVE(n) do {						\
+	EXPECT_EQ(self->objects + 1, device_total("objects"));		\
+	EXPECT_EQ(self->pages + (n), device_total("pages"));		\
+} while (0)
+
+#define EXPECT_GONE() do {						\
+	EXPECT_EQ(self->objects, device_total("objects"));		\
+	EXPECT_EQ(self->pages, device_total("pages"));			\
+} while (0)
+
 /* What fault-around maps at once when AROUND_KNOB says so; the usual value. */
 #define AROUND_BYTES	65536
 

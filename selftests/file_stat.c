@@ -129,39 +129,34 @@ static void let_the_clock_tick(void)
 	} while (nanoseconds(is) == nanoseconds(was));
 }
 
-/* The statement changes the bytes: both times are now, and equal. */
-#define EXPECT_MODIFIED(what) do {					\
+/* Do it, in a later tick than what was before. */
+#define IN_A_LATER_TICK(what)						\
 	struct stat before_ = stat_of(self->o.fd), after_;		\
 	let_the_clock_tick();						\
 	what;								\
-	after_ = stat_of(self->o.fd);					\
-	EXPECT_LT(nanoseconds(before_.st_ctim),				\
-		  nanoseconds(after_.st_ctim));				\
-	EXPECT_EQ(nanoseconds(after_.st_ctim),				\
-		  nanoseconds(after_.st_mtim));				\
+	after_ = stat_of(self->o.fd)
+
+#define EXPECT_TIME(one, is, other)					\
+	EXPECT_##is(nanoseconds(one), nanoseconds(other))
+
+/* The statement changes the bytes: both times are now, and equal. */
+#define EXPECT_MODIFIED(what) do {					\
+	IN_A_LATER_TICK(what);						\
+	EXPECT_TIME(before_.st_ctim, LT, after_.st_ctim);		\
+	EXPECT_TIME(after_.st_ctim, EQ, after_.st_mtim);		\
 } while (0)
 
 /* The statement changes what is known of the file: one time is now. */
 #define EXPECT_CHANGED(what) do {					\
-	struct stat before_ = stat_of(self->o.fd), after_;		\
-	let_the_clock_tick();						\
-	what;								\
-	after_ = stat_of(self->o.fd);					\
-	EXPECT_LT(nanoseconds(before_.st_ctim),				\
-		  nanoseconds(after_.st_ctim));				\
-	EXPECT_EQ(nanoseconds(before_.st_mtim),				\
-		  nanoseconds(after_.st_mtim));				\
+	IN_A_LATER_TICK(what);						\
+	EXPECT_TIME(before_.st_ctim, LT, after_.st_ctim);		\
+	EXPECT_TIME(before_.st_mtim, EQ, after_.st_mtim);		\
 } while (0)
 
 #define EXPECT_UNCHANGED(what) do {					\
-	struct stat before_ = stat_of(self->o.fd), after_;		\
-	let_the_clock_tick();						\
-	what;								\
-	after_ = stat_of(self->o.fd);					\
-	EXPECT_EQ(nanoseconds(before_.st_ctim),				\
-		  nanoseconds(after_.st_ctim));				\
-	EXPECT_EQ(nanoseconds(before_.st_mtim),				\
-		  nanoseconds(after_.st_mtim));				\
+	IN_A_LATER_TICK(what);						\
+	EXPECT_TIME(before_.st_ctim, EQ, after_.st_ctim);		\
+	EXPECT_TIME(before_.st_mtim, EQ, after_.st_mtim);		\
 } while (0)
 
 TEST_F(times, are_those_of_the_last_write_or_truncation)

@@ -47,16 +47,6 @@ FIXTURE_TEARDOWN_PARENT(named)
 	name_clean(NAME);
 }
 
-#define EXPECT_ALIVE() do {						\
-	EXPECT_EQ(self->objects + 1, device_total("objects"));		\
-	EXPECT_EQ(self->pages + PAGES, device_total("pages"));		\
-} while (0)
-
-#define EXPECT_GONE() do {						\
-	EXPECT_EQ(self->objects, device_total("objects"));		\
-	EXPECT_EQ(self->pages, device_total("pages"));			\
-} while (0)
-
 /* A process that has nothing but the name. */
 static int map_by_name(void *arg, struct turn *t)
 {
@@ -181,19 +171,19 @@ TEST_F(named, object_lives_by_its_name_alone)
 	struct object o;
 
 	object_close(&self->o);
-	EXPECT_ALIVE();
+	EXPECT_ALIVE(PAGES);
 	o = name_open(NAME, O_RDWR);
 	ASSERT_GE(o.fd, 0);
-	EXPECT_ALIVE();
+	EXPECT_ALIVE(PAGES);
 	EXPECT_EQ(self->length, object_size(&o));
 	for (int i = 0; i < PAGES; i++) {
 		EXPECT_EQ('a' + i, object_byte(&o, i * self->page));
 	}
 	object_close(&o);
-	EXPECT_ALIVE();
+	EXPECT_ALIVE(PAGES);
 	o = name_open(NAME, O_RDONLY);
 	ASSERT_EQ(0, name_remove(&o));
-	EXPECT_ALIVE();
+	EXPECT_ALIVE(PAGES);
 	object_close(&o);
 	EXPECT_GONE();
 }
@@ -207,7 +197,7 @@ TEST_F(named, object_without_the_name_lives_by_its_descriptors)
 	ASSERT_EQ(0, name_remove(&o));
 	object_close(&self->o);
 	object_close(&o);
-	EXPECT_ALIVE();
+	EXPECT_ALIVE(PAGES);
 	o = (struct object) { .kind = OBJFILE, .fd = file };
 	EXPECT_EQ('b', object_byte(&o, self->page));
 	EXPECT_EQ(1, pwrite(file, "x", 1, self->page));
@@ -225,7 +215,7 @@ TEST_F(named, object_without_the_name_lives_by_its_mappings)
 	EXPECT_EQ('a', p[0]);
 	ASSERT_EQ(0, name_remove(&self->o));
 	object_close(&self->o);
-	EXPECT_ALIVE();
+	EXPECT_ALIVE(PAGES);
 	EXPECT_TRUE(pages_follow(p, PAGES));
 	p[self->page] = 'x';
 	EXPECT_EQ('x', p[self->page]);

@@ -45,21 +45,11 @@ FIXTURE_TEARDOWN(object_life)
 
 MMAPDEV_VARIANTS(object_life);
 
-#define EXPECT_ALIVE() do {						\
-	EXPECT_EQ(self->objects + 1, device_total("objects"));		\
-	EXPECT_EQ(self->pages + PAGES, device_total("pages"));		\
-} while (0)
-
-#define EXPECT_GONE() do {						\
-	EXPECT_EQ(self->objects, device_total("objects"));		\
-	EXPECT_EQ(self->pages, device_total("pages"));			\
-} while (0)
-
 TEST_F(object_life, descriptor_alone_keeps_the_object)
 {
-	EXPECT_ALIVE();
+	EXPECT_ALIVE(PAGES);
 	ASSERT_EQ(0, munmap(self->p, PAGES * self->page));
-	EXPECT_ALIVE();
+	EXPECT_ALIVE(PAGES);
 	object_close(&self->o);
 	EXPECT_GONE();
 }
@@ -67,10 +57,10 @@ TEST_F(object_life, descriptor_alone_keeps_the_object)
 TEST_F(object_life, any_part_of_a_mapping_alone_keeps_the_object)
 {
 	object_close(&self->o);
-	EXPECT_ALIVE();
+	EXPECT_ALIVE(PAGES);
 	ASSERT_EQ(0, munmap(self->p, self->page));
 	ASSERT_EQ(0, munmap(self->p + 2 * self->page, 2 * self->page));
-	EXPECT_ALIVE();
+	EXPECT_ALIVE(PAGES);
 	EXPECT_EQ('x', self->p[self->page]);
 	ASSERT_EQ(0, munmap(self->p + self->page, self->page));
 	EXPECT_GONE();
@@ -86,7 +76,7 @@ TEST_F(object_life, private_mapping_alone_keeps_the_object)
 	object_close(&self->o);
 	p[0] = 'p';
 	EXPECT_EQ('x', p[self->page]);
-	EXPECT_ALIVE();
+	EXPECT_ALIVE(PAGES);
 	ASSERT_EQ(0, munmap(p, PAGES * self->page));
 	EXPECT_GONE();
 }
@@ -125,7 +115,7 @@ TEST_F(object_life, mapping_of_another_process_keeps_the_object)
 	ASSERT_EQ(0, child_turn(&c));
 	let_go(&self->o, self->p);
 	ASSERT_EQ(0, child_turn(&c));
-	EXPECT_ALIVE();
+	EXPECT_ALIVE(PAGES);
 	ASSERT_EQ(0, kill(c.pid, SIGKILL));
 	EXPECT_EQ(128 + SIGKILL, child_end(&c));
 	EXPECT_GONE();
@@ -150,7 +140,7 @@ TEST_F(object_life, exec_drops_mappings_and_descriptors)
 
 	ASSERT_EQ(0, child_turn(&c));
 	let_go(&self->o, self->p);
-	EXPECT_ALIVE();			/* by the child, which is not yet cat */
+	EXPECT_ALIVE(PAGES);			/* by the child, which is not yet cat */
 	ASSERT_EQ(0, child_go(&c));
 	ASSERT_EQ(0, child_turn(&c));
 	EXPECT_GONE();
