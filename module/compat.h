@@ -15,6 +15,7 @@
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/uio.h>
+#include <linux/writeback.h>
 
 /* 7.0: linux/pagevec.h became linux/folio_batch.h. */
 #ifdef MMAPDEV_HAVE_FOLIO_BATCH_H
@@ -39,6 +40,63 @@ typedef struct folio *mmapdev_poisoned_t;
 #else
 #define MMAPDEV_ERROR_REMOVE(fn)	.error_remove_page = (fn)
 typedef struct page *mmapdev_poisoned_t;
+#endif
+
+#ifdef MMAPDEV_HAVE_ERROR_REMOVE_FOLIO
+#define mmapdev_generic_error_remove	generic_error_remove_folio
+#else
+#define mmapdev_generic_error_remove	generic_error_remove_page
+#endif
+
+/*
+ * 6.11: writeback_iter() instead of a callback, which took a page before 6.3.
+ * write is called for each dirty folio, locked and cleared for the write.
+ */
+typedef int (*mmapdev_write_fn)(struct folio *folio,
+				struct writeback_control *wbc, void *data);
+
+#ifdef MMAPDEV_HAVE_WRITEBACK_ITER
+static inline int mmapdev_write_folios(struct address_space *mapping,
+				       struct writeback_control *wbc,
+				       mmapdev_write_fn write, void *data)
+{
+	struct folio *folio = NULL;
+	int err = 0;
+
+	while ((folio = writeback_iter(mapping, wbc, folio, &err)))
+		err = write(folio, wbc, data);
+	return err;
+}
+#elif defined(MMAPDEV_HAVE_WRITE_FOLIO)
+#define mmapdev_write_folios(mapping, wbc, write, data) \
+	write_cache_pages(mapping, wbc, write, data)
+#else
+/**
+ * struct mmapdev_write_call - a callback and what it is for
+ * @write: called for each folio
+ * @data: passed on
+ */
+struct mmapdev_write_call {
+	mmapdev_write_fn write;
+	void *data;
+};
+
+static inline int mmapdev_write_page(struct page *page,
+				     struct writeback_control *wbc, void *data)
+{
+	struct mmapdev_write_call *call = data;
+
+	return call->write(page_folio(page), wbc, call->data);
+}
+
+static inline int mmapdev_write_folios(struct address_space *mapping,
+				       struct writeback_control *wbc,
+				       mmapdev_write_fn write, void *data)
+{
+	struct mmapdev_write_call call = { .write = write, .data = data };
+
+	return write_cache_pages(mapping, wbc, mmapdev_write_page, &call);
+}
 #endif
 
 /* 6.18: generic_delete_inode() was renamed. */

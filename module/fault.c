@@ -27,23 +27,31 @@ static vm_fault_t fault_page(struct vm_fault *vmf, struct inode *inode)
 {
 	struct folio *folio;
 
-	if (vmf->pgoff >= DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE))
+	if (vmf->pgoff >= DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE) ||
+	    mmapdev_file_dead(vmf->vma->vm_file))
 		return VM_FAULT_SIGBUS;
-	if (vmf->cow_page) {
-		folio = mmapdev_folio_find(inode->i_mapping, vmf->pgoff);
-		if (!folio) {
-			vmf->page = mmapdev_hole_get();
-			mmapdev_count(mmapdev_object_of(inode),
-				      MMAPDEV_FAULT_COW_HOLE, 1);
-			return VM_FAULT_LOCKED;
-		}
-	} else {
-		folio = mmapdev_folio_get(inode, vmf->pgoff, vmf->gfp_mask);
-		if (IS_ERR(folio))	/* -ENOMEM: OOM; over the limit: SIGBUS */
-			return vmf_error(PTR_ERR(folio));
+	if (vmf->cow_page && mmapdev_is_hole(inode, vmf->pgoff)) {
+		vmf->page = mmapdev_hole_get();
+		mmapdev_count(mmapdev_object_of(inode), MMAPDEV_FAULT_COW_HOLE,
+			      1);
+		return VM_FAULT_LOCKED;
 	}
+	folio = mmapdev_folio_get(inode, vmf->pgoff, vmf->gfp_mask);
+	if (IS_ERR(folio))	/* -ENOMEM: OOM; others, as -ENOSPC: SIGBUS */
+		return vmf_error(PTR_ERR(folio));
 	vmf->page = folio_file_page(folio, vmf->pgoff);
 	return VM_FAULT_LOCKED;
+}
+
+/* What the user's rules have for an event: 0 to go on. */
+static vm_fault_t injected(struct vm_fault *vmf, struct inode *inode,
+			   u32 event)
+{
+	int err = mmapdev_inject(inode, event, (loff_t)vmf->pgoff << PAGE_SHIFT);
+
+	if (!err)
+		return 0;
+	return err == -EHWPOISON ? VM_FAULT_HWPOISON : vmf_error(err);
 }
 
 static vm_fault_t mmapdev_vm_fault(struct vm_fault *vmf)
@@ -53,6 +61,10 @@ static vm_fault_t mmapdev_vm_fault(struct vm_fault *vmf)
 	enum mmapdev_event kind = fault_kind(vmf);
 	vm_fault_t ret;
 
+	ret = injected(vmf, mapping->host, vmf->flags & FAULT_FLAG_WRITE ?
+		       MMAPDEV_EVENT_FAULT_WRITE : MMAPDEV_EVENT_FAULT_READ);
+	if (ret)
+		goto out;
 	/*
 	 * The end of file cannot move from here until the page is locked, and
 	 * truncation waits for that lock: what is mapped is not past the end.
@@ -60,7 +72,7 @@ static vm_fault_t mmapdev_vm_fault(struct vm_fault *vmf)
 	filemap_invalidate_lock_shared(mapping);
 	ret = fault_page(vmf, mapping->host);
 	filemap_invalidate_unlock_shared(mapping);
-
+out:
 	mmapdev_count(object, kind, 1);
 	if (ret & VM_FAULT_SIGBUS)
 		mmapdev_count(object, MMAPDEV_SIGBUS, 1);
@@ -80,7 +92,76 @@ static vm_fault_t mmapdev_vm_map_pages(struct vm_fault *vmf, pgoff_t start,
 	return ret;
 }
 
+/* The first store to a page that the store has as it is. */
+static vm_fault_t make_dirty(struct vm_fault *vmf, struct inode *inode)
+{
+	struct folio *folio = page_folio(vmf->page);
+	int err;
+
+	folio_lock(folio);
+	if (folio->mapping != inode->i_mapping) {	/* look again */
+		folio_unlock(folio);
+		return VM_FAULT_NOPAGE;
+	}
+	if (folio_pos(folio) >= i_size_read(inode) ||
+	    mmapdev_file_dead(vmf->vma->vm_file)) {
+		folio_unlock(folio);
+		return VM_FAULT_SIGBUS;
+	}
+	err = mmapdev_folio_dirty(inode, folio);
+	if (err) {
+		folio_unlock(folio);
+		return vmf_error(err);
+	}
+	folio_wait_stable(folio);
+	return VM_FAULT_LOCKED;
+}
+
+static vm_fault_t mmapdev_vm_page_mkwrite(struct vm_fault *vmf)
+{
+	struct address_space *mapping = vmf->vma->vm_file->f_mapping;
+	struct mmapdev_object *object = mmapdev_object_of(mapping->host);
+	vm_fault_t ret;
+
+	ret = injected(vmf, mapping->host, MMAPDEV_EVENT_MKWRITE);
+	if (!ret) {
+		filemap_invalidate_lock_shared(mapping);
+		ret = make_dirty(vmf, mapping->host);
+		filemap_invalidate_unlock_shared(mapping);
+	}
+	mmapdev_modified(mapping->host);
+	mmapdev_count(object, MMAPDEV_MKWRITES, 1);
+	if (ret & VM_FAULT_SIGBUS)
+		mmapdev_count(object, MMAPDEV_SIGBUS, 1);
+	trace_mmapdev_mkwrite(vmf, ret);
+	return ret;
+}
+
+/*
+ * What a power cut leaves in the page cache must not be mapped by who is dead.
+ * This may not sleep; if it does nothing the fault goes the long way.
+ */
+static vm_fault_t mmapdev_vm_map_durable(struct vm_fault *vmf, pgoff_t start,
+					 pgoff_t end)
+{
+	struct file *file = vmf->vma->vm_file;
+	vm_fault_t ret = 0;
+
+	if (!filemap_invalidate_trylock_shared(file->f_mapping))
+		return 0;
+	if (!mmapdev_file_dead(file))
+		ret = mmapdev_vm_map_pages(vmf, start, end);
+	filemap_invalidate_unlock_shared(file->f_mapping);
+	return ret;
+}
+
 const struct vm_operations_struct mmapdev_vm_ops = {
 	.fault		= mmapdev_vm_fault,
 	.map_pages	= mmapdev_vm_map_pages,
+};
+
+const struct vm_operations_struct mmapdev_durable_vm_ops = {
+	.fault		= mmapdev_vm_fault,
+	.map_pages	= mmapdev_vm_map_durable,
+	.page_mkwrite	= mmapdev_vm_page_mkwrite,
 };

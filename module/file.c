@@ -33,6 +33,7 @@ static int mmapdev_open(struct inode *node, struct file *file)
 		}
 	}
 	file->f_mapping = inode->i_mapping;
+	mmapdev_file_born(file);
 	/* The VFS took these from the device node's mapping. */
 	file->f_wb_err = filemap_sample_wb_err(file->f_mapping);
 	file_ra_state_init(&file->f_ra, file->f_mapping);
@@ -46,15 +47,29 @@ static int mmapdev_release(struct inode *node, struct file *file)
 	return 0;
 }
 
+static int mmapdev_reopen(struct inode *regular, struct file *file)
+{
+	mmapdev_file_born(file);
+	return 0;
+}
+
 /* No page past the largest size can ever be valid: refuse, as regular files. */
 static int map_check(const struct file *file, pgoff_t pgoff,
 		     unsigned long pages)
 {
 	pgoff_t max = file->f_mapping->host->i_sb->s_maxbytes >> PAGE_SHIFT;
 
+	if (mmapdev_file_dead(file))
+		return -EIO;
 	if (pages > max || pgoff > max - pages)
 		return -EOVERFLOW;
 	return 0;
+}
+
+static const struct vm_operations_struct *vm_ops_of(const struct file *file)
+{
+	return mmapdev_object_of(file->f_mapping->host)->store ?
+		&mmapdev_durable_vm_ops : &mmapdev_vm_ops;
 }
 
 #ifdef MMAPDEV_HAVE_MMAP_PREPARE
@@ -64,7 +79,7 @@ static int mmapdev_mmap_prepare(struct vm_area_desc *desc)
 	int err = map_check(desc->file, desc->pgoff, vma_desc_pages(desc));
 
 	if (!err)
-		desc->vm_ops = &mmapdev_vm_ops;
+		desc->vm_ops = vm_ops_of(desc->file);
 	return err;
 }
 #else
@@ -74,7 +89,7 @@ static int mmapdev_mmap(struct file *file, struct vm_area_struct *vma)
 	int err = map_check(file, vma->vm_pgoff, vma_pages(vma));
 
 	if (!err)
-		vma->vm_ops = &mmapdev_vm_ops;
+		vma->vm_ops = vm_ops_of(file);
 	return err;
 }
 #endif
@@ -88,7 +103,7 @@ static int mmapdev_mmap(struct file *file, struct vm_area_struct *vma)
 	.splice_read	= copy_splice_read,			\
 	.splice_write	= iter_file_splice_write,		\
 	.llseek		= mmapdev_llseek,			\
-	.fsync		= noop_fsync,				\
+	.fsync		= mmapdev_fsync,			\
 	.unlocked_ioctl	= mmapdev_ioctl,			\
 	.compat_ioctl	= compat_ptr_ioctl
 
@@ -100,5 +115,6 @@ const struct file_operations mmapdev_node_fops = {
 
 const struct file_operations mmapdev_regular_fops = {
 	OBJECT_OPERATIONS,
+	.open		= mmapdev_reopen,
 	.fallocate	= mmapdev_fallocate,
 };

@@ -45,9 +45,16 @@ static int regular_statfs(struct dentry *dentry, struct kstatfs *buf)
 	return 0;
 }
 
+/* syncfs(2) of an object file is about the object, which lives elsewhere. */
+static int regular_sync_fs(struct super_block *sb, int wait)
+{
+	return wait ? mmapdev_object_syncfs() : 0;
+}
+
 static const struct super_operations regular_super_ops = {
 	.evict_inode	= regular_evict_inode,
 	.drop_inode	= inode_just_drop,
+	.sync_fs	= regular_sync_fs,
 	.statfs		= regular_statfs,
 };
 

@@ -32,12 +32,19 @@ EXPORT_SYMBOL_IF_KUNIT(mmapdev_folio_find);
 static struct folio *folio_make(struct inode *inode, pgoff_t index, gfp_t gfp)
 {
 	struct address_space *mapping = inode->i_mapping;
+	bool durable = mmapdev_object_of(inode)->store;
 	struct folio *folio;
 	int err;
 
-	err = mmapdev_limit_charge(1);
+	err = mmapdev_inject(inode, MMAPDEV_EVENT_ALLOCATE,
+			     (loff_t)index << PAGE_SHIFT);
 	if (err)
 		return ERR_PTR(err);
+	if (!durable) {	/* else what is stored counts, and this can go */
+		err = mmapdev_limit_charge(1);
+		if (err)
+			return ERR_PTR(err);
+	}
 	folio = mmapdev_filemap_alloc_folio(gfp | __GFP_ZERO, 0);
 	if (!folio) {
 		err = -ENOMEM;
@@ -47,7 +54,8 @@ static struct folio *folio_make(struct inode *inode, pgoff_t index, gfp_t gfp)
 	if (err)
 		goto err_put;
 	/* Never clean: what is clean can be dropped, and would come back zero. */
-	folio_mark_dirty(folio);
+	if (!durable)
+		folio_mark_dirty(folio);
 	mmapdev_count(mmapdev_object_of(inode), MMAPDEV_PAGES_ALLOCATED, 1);
 	trace_mmapdev_folio_add(inode, folio);
 	return folio;
@@ -55,7 +63,8 @@ static struct folio *folio_make(struct inode *inode, pgoff_t index, gfp_t gfp)
 err_put:
 	folio_put(folio);
 err_uncharge:
-	mmapdev_limit_uncharge(1);
+	if (!durable)
+		mmapdev_limit_uncharge(1);
 	return ERR_PTR(err);
 }
 
@@ -86,7 +95,41 @@ struct folio *mmapdev_folio_reserve(struct inode *inode, pgoff_t index,
 }
 
 /**
- * mmapdev_folio_get - the folio at an index, made of zeros if there is none
+ * mmapdev_folio_load - bring a new folio up to date
+ * @inode: the object
+ * @folio: locked, full of zeros
+ *
+ * Context: May sleep.
+ * Return: 0, or the error of the object's store.
+ */
+int mmapdev_folio_load(struct inode *inode, struct folio *folio)
+{
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
+	int err = store ? mmapdev_store_load(store, folio) : 0;
+
+	if (!err)
+		folio_mark_uptodate(folio);
+	return err;
+}
+
+/**
+ * mmapdev_is_hole - is there nothing at an index, be it here or in the store?
+ * @inode: the object
+ * @index: in pages
+ *
+ * Context: Holds invalidate_lock or i_rwsem, else the answer can be old.
+ * Return: Whether it is.
+ */
+bool mmapdev_is_hole(struct inode *inode, pgoff_t index)
+{
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
+
+	return !xa_load(&inode->i_mapping->i_pages, index) &&
+	       !(store && mmapdev_store_has(store, index));
+}
+
+/**
+ * mmapdev_folio_get - the folio at an index, made if there is none
  * @inode: the object
  * @index: in pages
  * @gfp: how to allocate
@@ -94,14 +137,21 @@ struct folio *mmapdev_folio_reserve(struct inode *inode, pgoff_t index,
  * Context: Holds invalidate_lock (shared is enough) or i_rwsem, so that the
  *	end of file cannot move below @index; may sleep.
  * Return: The folio, locked and with a reference; ERR_PTR(-ENOSPC) over the
- *	limit; ERR_PTR(-ENOMEM).
+ *	limit; ERR_PTR(-ENOMEM); the error of the object's store.
  */
 struct folio *mmapdev_folio_get(struct inode *inode, pgoff_t index, gfp_t gfp)
 {
 	struct folio *folio = mmapdev_folio_reserve(inode, index, gfp);
+	int err;
 
-	if (!IS_ERR(folio) && !folio_test_uptodate(folio))
-		folio_mark_uptodate(folio);
+	if (IS_ERR(folio) || folio_test_uptodate(folio))
+		return folio;
+	err = mmapdev_folio_load(inode, folio);
+	if (err) {
+		folio_unlock(folio);
+		folio_put(folio);
+		return ERR_PTR(err);
+	}
 	return folio;
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_folio_get);

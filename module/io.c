@@ -9,30 +9,57 @@
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/uio.h>
+#include <linux/writeback.h>
 
 #include "compat.h"
 
 /*
+ * The folio at an index if there are bytes, with a reference; NULL for a hole.
+ * What is not up to date is either about to be given, by fallocate, and still a
+ * hole, or has to be loaded from the store.
+ */
+static struct folio *readable_folio(struct inode *inode, pgoff_t index)
+{
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
+	struct folio *folio = filemap_get_folio(inode->i_mapping, index);
+
+	if (!IS_ERR_OR_NULL(folio)) {
+		if (folio_test_uptodate(folio))
+			return folio;
+		folio_put(folio);
+	}
+	if (!store || !mmapdev_store_has(store, index))
+		return NULL;
+	filemap_invalidate_lock_shared(inode->i_mapping);
+	folio = NULL;
+	if (index < DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE))
+		folio = mmapdev_folio_get(inode, index, GFP_KERNEL);
+	if (!IS_ERR_OR_NULL(folio))
+		folio_unlock(folio);
+	filemap_invalidate_unlock_shared(inode->i_mapping);
+	return folio;
+}
+
+/*
  * Copy up to the end of one page, zeros if there is none. The page is found
- * before the size is read: a truncation in between shows in the size. A page
- * that is not up to date is about to be given, by fallocate: still a hole.
+ * before the size is read: a truncation in between shows in the size.
  */
 static ssize_t read_page(struct inode *inode, loff_t pos, struct iov_iter *to)
 {
 	pgoff_t index = pos >> PAGE_SHIFT;
 	size_t offset = offset_in_page(pos);
-	struct folio *folio = filemap_get_folio(inode->i_mapping, index);
+	struct folio *folio = readable_folio(inode, index);
 	loff_t size = i_size_read(inode);
 	size_t bytes = min(PAGE_SIZE - offset, iov_iter_count(to));
 	ssize_t copied = 0;
 
 	if (IS_ERR(folio))
-		folio = NULL;
+		return PTR_ERR(folio);
 	if (pos < size)
 		bytes = min_t(loff_t, bytes, size - pos);
 	else
 		bytes = 0;
-	if (!folio || !folio_test_uptodate(folio)) {
+	if (!folio) {
 		copied = iov_iter_zero(bytes, to);
 	} else {
 		struct page *page = folio_file_page(folio, index);
@@ -43,9 +70,8 @@ static ssize_t read_page(struct inode *inode, loff_t pos, struct iov_iter *to)
 			copied = -EIO;
 		else
 			copied = copy_page_to_iter(page, offset, bytes, to);
-	}
-	if (folio)
 		folio_put(folio);
+	}
 	return copied < (ssize_t)bytes && copied >= 0 ? -EFAULT : copied;
 }
 
@@ -56,13 +82,15 @@ static ssize_t read_page(struct inode *inode, loff_t pos, struct iov_iter *to)
  *
  * Context: May sleep.
  * Return: Bytes read, fewer at the end of file; -EFAULT; -EIO for a poisoned
- *	page.
+ *	page or a file from before a power cut; an error of the store.
  */
 ssize_t mmapdev_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct inode *inode = iocb->ki_filp->f_mapping->host;
 	ssize_t done = 0;
 
+	if (mmapdev_file_dead(iocb->ki_filp))
+		return -EIO;
 	mmapdev_accessed(inode);
 	while (iov_iter_count(to)) {
 		size_t before = iov_iter_count(to);
@@ -89,6 +117,7 @@ static ssize_t write_page(struct inode *inode, loff_t pos,
 			   iov_iter_count(from));
 	struct folio *folio;
 	ssize_t copied;
+	int err;
 
 	/*
 	 * Touch the source first: it may be a mapping of this very page, and
@@ -100,7 +129,10 @@ static ssize_t write_page(struct inode *inode, loff_t pos,
 				  mapping_gfp_mask(mapping));
 	if (IS_ERR(folio))
 		return PTR_ERR(folio);
-	if (PageHWPoison(folio_file_page(folio, pos >> PAGE_SHIFT))) {
+	err = mmapdev_folio_dirty(inode, folio);
+	if (err) {
+		copied = err;
+	} else if (PageHWPoison(folio_file_page(folio, pos >> PAGE_SHIFT))) {
 		copied = -EIO;
 	} else {
 		copied = copy_folio_from_iter_atomic(folio,
@@ -123,7 +155,8 @@ static ssize_t write_page(struct inode *inode, loff_t pos,
  * Context: Takes i_rwsem; may sleep.
  * Return: Bytes written, fewer if something came in between; -EFAULT; -EFBIG
  *	past what a size can be (RLIMIT_FSIZE with SIGXFSZ); -ENOSPC over the
- *	limit; -ENOMEM; -EIO for a poisoned page; -EINTR if killed.
+ *	limit; -ENOMEM; -EIO for a poisoned page or a file from before a power
+ *	cut; an error of the store; -EINTR if killed.
  */
 ssize_t mmapdev_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
@@ -132,7 +165,10 @@ ssize_t mmapdev_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	ssize_t ret;
 
 	inode_lock(inode);
-	ret = generic_write_checks(iocb, from);
+	if (mmapdev_file_dead(iocb->ki_filp))
+		ret = -EIO;
+	else
+		ret = generic_write_checks(iocb, from);
 	if (ret > 0) {
 		mmapdev_modified(inode);
 		if (iocb->ki_pos + ret > i_size_read(inode))
@@ -148,9 +184,10 @@ ssize_t mmapdev_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		if (copied > 0) {	/* 0: the source went away again */
 			iocb->ki_pos += copied;
 			done += copied;
+			balance_dirty_pages_ratelimited(inode->i_mapping);
 		}
 		cond_resched();
 	}
 	inode_unlock(inode);
-	return done ?: ret;
+	return done ? generic_write_sync(iocb, done) : ret;
 }

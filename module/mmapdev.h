@@ -30,10 +30,12 @@
 #include <linux/atomic.h>
 #include <linux/device.h>
 #include <linux/fs.h>
+#include <linux/jump_label.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/xarray.h>
 #include <kunit/visibility.h>
 
 #include "uapi/mmapdev.h"
@@ -49,6 +51,10 @@ enum mmapdev_event {
 	MMAPDEV_SIGBUS,
 	MMAPDEV_PAGES_ALLOCATED,
 	MMAPDEV_PAGES_FREED,
+	MMAPDEV_MKWRITES,
+	MMAPDEV_WRITEBACKS,
+	MMAPDEV_FLUSHES,
+	MMAPDEV_CRASHES,
 	MMAPDEV_NR_EVENTS,
 };
 
@@ -65,6 +71,13 @@ struct mmapdev_counters {
  * @counters: this object's events, per CPU
  * @regular: the inode of its regular file while there is one; i_rwsem
  * @node: its named device, or NULL; mmapdev_nodes_lock
+ * @store: what is behind a durable object, or NULL
+ * @cuts: power cuts so far; i_rwsem and invalidate_lock
+ * @dead: files from before this power cut are dead; as @cuts
+ * @durable_objects: in a list of object.c
+ * @rules: what is injected; @rules_lock
+ * @rules_lock: of @rules and @last_rule; a leaf
+ * @last_rule: the number given last
  * @born: when it was made
  * @inode: the object's life, size (i_size) and pages (i_data)
  *
@@ -75,8 +88,77 @@ struct mmapdev_object {
 	struct mmapdev_counters __percpu *counters;
 	struct inode *regular;
 	struct mmapdev_node *node;
+	struct mmapdev_store *store;
+	unsigned long cuts;
+	unsigned long dead;
+	struct list_head durable_objects;
+	struct list_head rules;
+	spinlock_t rules_lock;	/* rules, last_rule */
+	u64 last_rule;
 	struct timespec64 born;
 	struct inode inode;
+};
+
+/* Pages that are moved into an image at a time. */
+#define MMAPDEV_FLUSH_BATCH	64
+
+/**
+ * struct mmapdev_flush - pages on their way into an image
+ * @folios: those in the page cache, locked, or NULL
+ * @pages: what was written back, NULL where there is a hole now
+ */
+struct mmapdev_flush {
+	struct folio *folios[MMAPDEV_FLUSH_BATCH];
+	struct page *pages[MMAPDEV_FLUSH_BATCH];
+};
+
+/**
+ * struct mmapdev_store - what is behind a durable object
+ * @ops: its image
+ * @lock: held by a flush, and by who takes pending pages away
+ * @pending: what was written back but not flushed; store.c
+ * @batch: protected by @lock
+ * @size: end of file after a power cut; written with @lock held
+ * @after_error: MMAPDEV_AFTER_ERROR_*
+ */
+struct mmapdev_store {
+	const struct mmapdev_store_ops *ops;
+	struct mutex lock;	/* batch, size, taking pending pages away */
+	struct xarray pending;
+	struct mmapdev_flush batch;
+	loff_t size;
+	u32 after_error;
+};
+
+/**
+ * struct mmapdev_store_ops - an image: what survives
+ * @kind: MMAPDEV_STORE_*
+ * @name: the same for people
+ * @has: is there a page at an index?
+ * @next: the first index from here on that has one, or ULONG_MAX
+ * @pages: how many there are
+ * @load: fill a page
+ * @reserve: prepare for a page to be committed
+ * @commit: take the pages from an index on, or drop those that are NULL; leaves
+ *	in place of each what it does not need
+ * @resize: move the end
+ * @sync: let what was committed survive
+ * @free: let go of everything
+ */
+struct mmapdev_store_ops {
+	u32 kind;
+	const char *name;
+	bool (*has)(struct mmapdev_store *store, pgoff_t index);
+	pgoff_t (*next)(struct mmapdev_store *store, pgoff_t index);
+	unsigned long (*pages)(struct mmapdev_store *store);
+	int (*load)(struct mmapdev_store *store, pgoff_t index,
+		    struct page *page);
+	int (*reserve)(struct mmapdev_store *store, pgoff_t index, gfp_t gfp);
+	int (*commit)(struct mmapdev_store *store, pgoff_t index,
+		      struct page **pages, unsigned int n);
+	int (*resize)(struct mmapdev_store *store, loff_t size);
+	int (*sync)(struct mmapdev_store *store);
+	void (*free)(struct mmapdev_store *store);
 };
 
 #define MMAPDEV_SUPER_MAGIC	0x6d6d6170	/* "mmap" */
@@ -96,7 +178,10 @@ static inline struct mmapdev_object *mmapdev_object_of(const struct inode *inode
 int mmapdev_object_init(void);
 void mmapdev_object_exit(void);
 struct inode *mmapdev_object_create(void);
+struct inode *mmapdev_object_create_durable(struct mmapdev_store *store);
+unsigned long mmapdev_object_pages(struct inode *inode);
 unsigned long mmapdev_object_count(void);
+int mmapdev_object_syncfs(void);
 void mmapdev_accessed(struct inode *inode);
 void mmapdev_modified(struct inode *inode);
 
@@ -141,6 +226,7 @@ extern const struct kernel_param_ops mmapdev_mode_ops;
 /* resize.c: moving the end of file. */
 int mmapdev_resize(struct inode *inode, loff_t size);
 void mmapdev_set_size(struct inode *inode, loff_t size);
+void mmapdev_cut_off(struct inode *inode, loff_t size);
 void mmapdev_zero_eof_tail(struct inode *inode);
 
 /* limit.c: how much memory all objects together may hold. */
@@ -156,7 +242,78 @@ struct folio *mmapdev_folio_find(struct address_space *mapping, pgoff_t index);
 struct folio *mmapdev_folio_reserve(struct inode *inode, pgoff_t index,
 				    gfp_t gfp);
 struct folio *mmapdev_folio_get(struct inode *inode, pgoff_t index, gfp_t gfp);
+int mmapdev_folio_load(struct inode *inode, struct folio *folio);
+bool mmapdev_is_hole(struct inode *inode, pgoff_t index);
 extern const struct address_space_operations mmapdev_aops;
+
+/* writeback.c: durable objects' pages on their way to the store. */
+extern const struct address_space_operations mmapdev_durable_aops;
+int mmapdev_folio_dirty(struct inode *inode, struct folio *folio);
+int mmapdev_partial_dirty(struct inode *inode, loff_t pos);
+int mmapdev_sync(struct inode *inode, loff_t from, loff_t to);
+int mmapdev_fsync(struct file *file, loff_t from, loff_t to, int datasync);
+
+/* store.c: what is behind a durable object; store_*.c: its image. */
+struct page *mmapdev_store_alloc_page(gfp_t gfp);
+void mmapdev_store_free_page(struct page *page);
+bool mmapdev_store_has(struct mmapdev_store *store, pgoff_t index);
+pgoff_t mmapdev_store_next(struct mmapdev_store *store, pgoff_t index);
+bool mmapdev_store_next_pending(struct mmapdev_store *store,
+				unsigned long *index);
+bool mmapdev_store_differs(struct mmapdev_store *store, pgoff_t index);
+unsigned long mmapdev_store_pages(struct mmapdev_store *store);
+int mmapdev_store_load(struct mmapdev_store *store, struct folio *folio);
+int mmapdev_store_reserve(struct mmapdev_store *store, pgoff_t index,
+			  gfp_t gfp);
+void mmapdev_store_unreserve(struct mmapdev_store *store, pgoff_t index);
+int mmapdev_store_write(struct mmapdev_store *store, struct folio *folio,
+			loff_t size);
+int mmapdev_store_punch_prepare(struct mmapdev_store *store, pgoff_t first,
+				pgoff_t end);
+void mmapdev_store_punch(struct mmapdev_store *store, pgoff_t first,
+			 pgoff_t end);
+int mmapdev_store_flush(struct inode *inode, loff_t from, loff_t to);
+unsigned int mmapdev_store_unsynced(struct mmapdev_store *store,
+				    unsigned long *index,
+				    struct mmapdev_unsynced_page *pages,
+				    unsigned int room);
+void mmapdev_store_revert(struct inode *inode, pgoff_t index);
+void mmapdev_store_forget(struct mmapdev_store *store);
+void mmapdev_store_init(struct mmapdev_store *store,
+			const struct mmapdev_store_ops *ops);
+void mmapdev_store_free(struct mmapdev_store *store);
+struct mmapdev_store *mmapdev_memory_store(void);
+struct mmapdev_store *mmapdev_file_store(int fd);
+
+/* crash.c: the power cut. */
+void mmapdev_file_born(struct file *file);
+bool mmapdev_file_dead(const struct file *file);
+int mmapdev_crash(struct inode *inode, u32 flags, u64 *lost);
+
+/* inject.c: rules that fail or delay an event. */
+DECLARE_STATIC_KEY_FALSE(mmapdev_inject_key);
+int mmapdev_inject_slow(struct inode *inode, u32 event, loff_t pos);
+int mmapdev_inject_add(struct inode *inode, struct mmapdev_rule *rule);
+int mmapdev_inject_get(struct inode *inode, struct mmapdev_rule *rule);
+int mmapdev_inject_remove(struct inode *inode, u64 id);
+
+/**
+ * mmapdev_inject - what the rules have for an event
+ * @inode: the object
+ * @event: MMAPDEV_EVENT_*
+ * @pos: first byte of the page, or of the range
+ *
+ * Costs nothing while there are no rules.
+ *
+ * Context: May sleep.
+ * Return: As mmapdev_inject_slow().
+ */
+static inline int mmapdev_inject(struct inode *inode, u32 event, loff_t pos)
+{
+	if (static_branch_unlikely(&mmapdev_inject_key))
+		return mmapdev_inject_slow(inode, event, pos);
+	return 0;
+}
 
 /* hole.c: what a private write copies where the object has no page. */
 int mmapdev_hole_init(void);
@@ -166,6 +323,7 @@ void mmapdev_hole_drain(void);
 
 /* fault.c: a mapping's pages. */
 extern const struct vm_operations_struct mmapdev_vm_ops;
+extern const struct vm_operations_struct mmapdev_durable_vm_ops;
 
 /* file.c: an open file; io.c, seek.c, allocate.c, ioctl.c: what it can do. */
 extern const struct file_operations mmapdev_node_fops;

@@ -48,6 +48,11 @@ static struct mmapdev_node *node_of(struct device *dev)
 	return container_of(dev, struct mmapdev_node, dev);
 }
 
+static struct mmapdev_store *store_of(struct device *dev)
+{
+	return mmapdev_object_of(node_of(dev)->inode)->store;
+}
+
 static ssize_t size_show(struct device *dev, struct device_attribute *attr,
 			 char *buf)
 {
@@ -74,14 +79,16 @@ static DEVICE_ATTR_RO(object);
 static ssize_t kind_show(struct device *dev, struct device_attribute *attr,
 			 char *buf)
 {
-	return sysfs_emit(buf, "anonymous\n");
+	return sysfs_emit(buf, "%s\n", store_of(dev) ? "durable" : "anonymous");
 }
 static DEVICE_ATTR_RO(kind);
 
 static ssize_t store_show(struct device *dev, struct device_attribute *attr,
 			  char *buf)
 {
-	return sysfs_emit(buf, "none\n");
+	struct mmapdev_store *store = store_of(dev);
+
+	return sysfs_emit(buf, "%s\n", store ? store->ops->name : "none");
 }
 static DEVICE_ATTR_RO(store);
 

@@ -24,7 +24,10 @@
 
 static struct kmem_cache *object_cache;
 static struct vfsmount *object_mount;
+static struct vfsmount *durable_mount;
 static atomic_long_t object_count = ATOMIC_LONG_INIT(0);
+static LIST_HEAD(durable_objects);
+static DEFINE_SPINLOCK(durable_objects_lock);
 
 static struct inode *object_alloc_inode(struct super_block *sb)
 {
@@ -41,6 +44,13 @@ static struct inode *object_alloc_inode(struct super_block *sb)
 	}
 	object->regular = NULL;
 	object->node = NULL;
+	object->store = NULL;
+	object->cuts = 0;
+	object->dead = 0;
+	INIT_LIST_HEAD(&object->durable_objects);
+	INIT_LIST_HEAD(&object->rules);
+	spin_lock_init(&object->rules_lock);
+	object->last_rule = 0;
 	return &object->inode;
 }
 
@@ -55,10 +65,46 @@ static void object_free_inode(struct inode *inode)
 
 static void object_evict_inode(struct inode *inode)
 {
+	struct mmapdev_object *object = mmapdev_object_of(inode);
+
+	spin_lock(&durable_objects_lock);
+	list_del_init(&object->durable_objects);
+	spin_unlock(&durable_objects_lock);
+	/* What an image in a file does not get now, nobody will ever see. */
+	if (object->store && object->store->ops->kind == MMAPDEV_STORE_FILE)
+		mmapdev_sync(inode, 0, LLONG_MAX);
 	truncate_inode_pages_final(&inode->i_data);
 	clear_inode(inode);
+	mmapdev_inject_remove(inode, 0);
+	mmapdev_store_free(object->store);
 	if (S_ISREG(inode->i_mode))	/* not the filesystem's root */
 		atomic_long_dec(&object_count);
+}
+
+/*
+ * sync(2) after it has written everything back, and syncfs(2) of an object
+ * file. What fails has been noted for whoever has the object open.
+ */
+static int object_sync_fs(struct super_block *sb, int wait)
+{
+	struct mmapdev_object *object;
+	struct inode *last = NULL;
+
+	if (!wait)
+		return 0;
+	spin_lock(&durable_objects_lock);
+	list_for_each_entry(object, &durable_objects, durable_objects) {
+		if (!igrab(&object->inode))
+			continue;
+		spin_unlock(&durable_objects_lock);
+		iput(last);	/* its place in the list was needed until here */
+		last = &object->inode;
+		mmapdev_store_flush(last, 0, LLONG_MAX);
+		spin_lock(&durable_objects_lock);
+	}
+	spin_unlock(&durable_objects_lock);
+	iput(last);
+	return 0;
 }
 
 static const struct super_operations object_super_ops = {
@@ -66,6 +112,7 @@ static const struct super_operations object_super_ops = {
 	.free_inode	= object_free_inode,
 	.evict_inode	= object_evict_inode,
 	.drop_inode	= inode_just_drop,
+	.sync_fs	= object_sync_fs,
 	.statfs		= simple_statfs,
 };
 
@@ -92,6 +139,23 @@ static void object_init_once(void *p)
 	inode_init_once(&object->inode);
 }
 
+static struct inode *object_make(struct vfsmount *mount)
+{
+	struct inode *inode = new_inode(mount->mnt_sb);
+
+	if (!inode)
+		return NULL;
+	inode->i_ino = get_next_ino();
+	inode->i_mode = S_IFREG | 0600;
+	inode->i_uid = current_fsuid();
+	inode->i_gid = current_fsgid();
+	mmapdev_accessed(inode);
+	mmapdev_modified(inode);
+	mmapdev_object_of(inode)->born = inode_get_ctime(inode);
+	atomic_long_inc(&object_count);
+	return inode;
+}
+
 /**
  * mmapdev_object_create - make an object: no pages, no end, no name
  *
@@ -100,25 +164,75 @@ static void object_init_once(void *p)
  */
 struct inode *mmapdev_object_create(void)
 {
-	struct inode *inode = new_inode(object_mount->mnt_sb);
+	struct inode *inode = object_make(object_mount);
 
 	if (!inode)
 		return ERR_PTR(-ENOMEM);
-	inode->i_ino = get_next_ino();
-	inode->i_mode = S_IFREG | 0600;
-	inode->i_uid = current_fsuid();
-	inode->i_gid = current_fsgid();
-	mmapdev_accessed(inode);
-	mmapdev_modified(inode);
-	mmapdev_object_of(inode)->born = inode_get_ctime(inode);
 	inode->i_size = inode->i_sb->s_maxbytes;
 	inode->i_mapping->a_ops = &mmapdev_aops;
 	/* There is nowhere to reclaim the pages to. */
 	mapping_set_unevictable(inode->i_mapping);
-	atomic_long_inc(&object_count);
 	return inode;
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_object_create);
+
+/**
+ * mmapdev_object_create_durable - make an object with a store
+ * @store: the store, whose size is the object's
+ *
+ * Context: May sleep.
+ * Return: The object's inode with one reference; ERR_PTR(-ENOMEM), and the
+ *	store stays the caller's.
+ */
+struct inode *mmapdev_object_create_durable(struct mmapdev_store *store)
+{
+	struct inode *inode = object_make(durable_mount);
+	struct mmapdev_object *object;
+
+	if (!inode)
+		return ERR_PTR(-ENOMEM);
+	object = mmapdev_object_of(inode);
+	object->store = store;
+	inode->i_size = store->size;
+	inode->i_mapping->a_ops = &mmapdev_durable_aops;
+	/* Else the kernel's flusher passes it by. */
+	inode_fake_hash(inode);
+	spin_lock(&durable_objects_lock);
+	list_add_tail(&object->durable_objects, &durable_objects);
+	spin_unlock(&durable_objects_lock);
+	return inode;
+}
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_object_create_durable);
+
+/**
+ * mmapdev_object_pages - what an object has allocated
+ * @inode: the object
+ *
+ * Return: Pages in memory; of a durable object, pages in its store.
+ */
+unsigned long mmapdev_object_pages(struct inode *inode)
+{
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
+
+	return store ? mmapdev_store_pages(store) : inode->i_mapping->nrpages;
+}
+
+/**
+ * mmapdev_object_syncfs - write all durable objects back, and flush them
+ *
+ * Context: May sleep.
+ * Return: 0 or an error.
+ */
+int mmapdev_object_syncfs(void)
+{
+	struct super_block *sb = durable_mount->mnt_sb;
+	int err;
+
+	down_read(&sb->s_umount);
+	err = sync_filesystem(sb);
+	up_read(&sb->s_umount);
+	return err;
+}
 
 /**
  * mmapdev_accessed - the object is read
@@ -159,6 +273,8 @@ unsigned long mmapdev_object_count(void)
  */
 int __init mmapdev_object_init(void)
 {
+	int err;
+
 	object_cache = kmem_cache_create("mmapdev_object",
 					 sizeof(struct mmapdev_object), 0,
 					 SLAB_ACCOUNT, object_init_once);
@@ -166,11 +282,33 @@ int __init mmapdev_object_init(void)
 		return -ENOMEM;
 	object_mount = kern_mount(&object_fs_type);
 	if (IS_ERR(object_mount)) {
-		kmem_cache_destroy(object_cache);
-		return PTR_ERR(object_mount);
+		err = PTR_ERR(object_mount);
+		goto err_cache;
 	}
+	durable_mount = kern_mount(&object_fs_type);
+	if (IS_ERR(durable_mount)) {
+		err = PTR_ERR(durable_mount);
+		goto err_mount;
+	}
+	/*
+	 * This makes the kernel count dirty pages, write them back, and slow
+	 * down who makes them. Anonymous objects' pages, always dirty, must
+	 * not be counted: so they have a mount without.
+	 */
+	err = super_setup_bdi(durable_mount->mnt_sb);
+	if (err)
+		goto err_durable;
 	object_mount->mnt_sb->s_maxbytes = MMAPDEV_MAX_SIZE;
+	durable_mount->mnt_sb->s_maxbytes = MMAPDEV_MAX_SIZE;
 	return 0;
+
+err_durable:
+	kern_unmount(durable_mount);
+err_mount:
+	kern_unmount(object_mount);
+err_cache:
+	kmem_cache_destroy(object_cache);
+	return err;
 }
 
 /**
@@ -180,6 +318,7 @@ int __init mmapdev_object_init(void)
  */
 void mmapdev_object_exit(void)
 {
+	kern_unmount(durable_mount);
 	kern_unmount(object_mount);
 	rcu_barrier();
 	kmem_cache_destroy(object_cache);

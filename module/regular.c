@@ -28,7 +28,7 @@ static int regular_getattr(struct mnt_idmap *idmap, const struct path *path,
 	mmapdev_fillattr(idmap, request_mask, inode, stat);
 	stat->dev = regular->i_sb->s_dev;
 	/* Always in units of 512 bytes. */
-	stat->blocks = (u64)inode->i_mapping->nrpages << (PAGE_SHIFT - 9);
+	stat->blocks = (u64)mmapdev_object_pages(inode) << (PAGE_SHIFT - 9);
 	stat->btime = mmapdev_object_of(inode)->born;
 	stat->result_mask |= STATX_BTIME;
 	return 0;
@@ -41,6 +41,8 @@ static int regular_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	struct inode *inode = regular->i_mapping->host;
 	int err = setattr_prepare(idmap, dentry, attr);
 
+	if (attr->ia_valid & ATTR_FILE && mmapdev_file_dead(attr->ia_file))
+		err = -EIO;
 	if (!err && attr->ia_valid & ATTR_SIZE)
 		err = mmapdev_resize(inode, attr->ia_size);
 	if (err)
@@ -163,6 +165,7 @@ static struct file *regular_file(struct vfsmount *mount, struct inode *inode,
 	}
 	/* For the reference that goes with the file's operations. */
 	__module_get(THIS_MODULE);
+	mmapdev_file_born(file);
 	file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
 	return file;
 }

@@ -59,7 +59,14 @@ void mmapdev_set_size(struct inode *inode, loff_t size)
 		i_size_write(regular, size);
 }
 
-static void shrink(struct inode *inode, loff_t size)
+/**
+ * mmapdev_cut_off - set the end of file, and drop what is past it
+ * @inode: the object
+ * @size: bytes from the start
+ *
+ * Context: Holds i_rwsem and invalidate_lock; may sleep.
+ */
+void mmapdev_cut_off(struct inode *inode, loff_t size)
 {
 	struct address_space *mapping = inode->i_mapping;
 	loff_t gone = round_up(size, PAGE_SIZE);
@@ -76,6 +83,34 @@ static void shrink(struct inode *inode, loff_t size)
 		unmap_mapping_range(mapping, gone, 0, 1);
 }
 
+static pgoff_t first_gone(loff_t size)
+{
+	return DIV_ROUND_UP_ULL(size, PAGE_SIZE);
+}
+
+static void shrink(struct inode *inode, loff_t size)
+{
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
+
+	mmapdev_cut_off(inode, size);
+	if (store) {
+		mmapdev_partial_dirty(inode, size);
+		mmapdev_store_punch(store, first_gone(size), ULONG_MAX);
+	}
+}
+
+/* Do what can fail before anything changes. */
+static int shrink_prepare(struct inode *inode, loff_t size)
+{
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
+	int err;
+
+	if (!store)
+		return 0;
+	err = mmapdev_store_punch_prepare(store, first_gone(size), ULONG_MAX);
+	return err ?: mmapdev_partial_dirty(inode, size);
+}
+
 /**
  * mmapdev_resize - set the end of file
  * @inode: the object
@@ -86,7 +121,8 @@ static void shrink(struct inode *inode, loff_t size)
  *
  * Context: Takes i_rwsem and invalidate_lock; may sleep.
  * Return: 0; -EFBIG if the size is over the object's or the process's limit
- *	(RLIMIT_FSIZE, with SIGXFSZ).
+ *	(RLIMIT_FSIZE, with SIGXFSZ); of a durable object, -ENOMEM, -ENOSPC or an
+ *	error of its store, with nothing changed.
  */
 int mmapdev_resize(struct inode *inode, loff_t size)
 {
@@ -101,12 +137,16 @@ int mmapdev_resize(struct inode *inode, loff_t size)
 		goto out;
 	filemap_invalidate_lock(mapping);
 	if (size <= old) {	/* pages can have been allocated past the end */
-		shrink(inode, size);
+		err = shrink_prepare(inode, size);
+		if (!err)
+			shrink(inode, size);
 	} else {
 		mmapdev_zero_eof_tail(inode);
 		mmapdev_set_size(inode, size);
 	}
 	filemap_invalidate_unlock(mapping);
+	if (err)
+		goto out;
 	if (size != old)
 		mmapdev_modified(inode);
 	trace_mmapdev_resize(inode, old, size);

@@ -43,6 +43,21 @@ static pgoff_t next_hole(struct address_space *mapping, pgoff_t index,
 	return min(index, end);
 }
 
+/* The same of a durable object, where a page that is cached can be a hole. */
+static pgoff_t next_stored(struct inode *inode, pgoff_t index, pgoff_t end,
+			   bool data)
+{
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
+
+	if (data)
+		return min(mmapdev_store_next(store, index), end);
+	while (index < end && mmapdev_store_next(store, index) == index) {
+		index++;
+		cond_resched();
+	}
+	return index;
+}
+
 static loff_t seek_data_hole(struct inode *inode, loff_t pos, int whence)
 {
 	struct address_space *mapping = inode->i_mapping;
@@ -53,13 +68,14 @@ static loff_t seek_data_hole(struct inode *inode, loff_t pos, int whence)
 
 	if (pos < 0 || pos >= size)
 		return -ENXIO;
-	if (whence == SEEK_DATA) {
+	if (mmapdev_object_of(inode)->store)
+		found = next_stored(inode, index, end, whence == SEEK_DATA);
+	else if (whence == SEEK_DATA)
 		found = next_data(mapping, index, end);
-		if (found == end)
-			return -ENXIO;
-	} else {
+	else
 		found = next_hole(mapping, index, end);
-	}
+	if (whence == SEEK_DATA && found == end)
+		return -ENXIO;
 	return clamp_t(loff_t, (loff_t)found << PAGE_SHIFT, pos, size);
 }
 

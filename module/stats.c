@@ -84,6 +84,10 @@ void mmapdev_stats_get(struct mmapdev_object *object,
 		.pages_allocated	= sum(c, MMAPDEV_PAGES_ALLOCATED),
 	};
 	/* A folio that leaves the page cache no longer knows its object. */
+	stats->mkwrites = sum(c, MMAPDEV_MKWRITES);
+	stats->writebacks = sum(c, MMAPDEV_WRITEBACKS);
+	stats->flushes = sum(c, MMAPDEV_FLUSHES);
+	stats->crashes = sum(c, MMAPDEV_CRASHES);
 	stats->pages_freed = stats->pages_allocated - min(resident,
 							  stats->pages_allocated);
 }
@@ -119,6 +123,10 @@ EVENT_ATTR(fault_around, MMAPDEV_FAULT_AROUND);
 EVENT_ATTR(sigbus, MMAPDEV_SIGBUS);
 EVENT_ATTR(pages_allocated, MMAPDEV_PAGES_ALLOCATED);
 EVENT_ATTR(pages_freed, MMAPDEV_PAGES_FREED);
+EVENT_ATTR(mkwrites, MMAPDEV_MKWRITES);
+EVENT_ATTR(writebacks, MMAPDEV_WRITEBACKS);
+EVENT_ATTR(flushes, MMAPDEV_FLUSHES);
+EVENT_ATTR(crashes, MMAPDEV_CRASHES);
 
 static ssize_t objects_show(struct device *dev, struct device_attribute *attr,
 			    char *buf)
@@ -151,6 +159,10 @@ static struct attribute *stats_attrs[] = {
 	&dev_attr_sigbus.attr,
 	&dev_attr_pages_allocated.attr,
 	&dev_attr_pages_freed.attr,
+	&dev_attr_mkwrites.attr,
+	&dev_attr_writebacks.attr,
+	&dev_attr_flushes.attr,
+	&dev_attr_crashes.attr,
 	&dev_attr_objects.attr,
 	&dev_attr_opens.attr,
 	&dev_attr_pages.attr,

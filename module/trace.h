@@ -165,6 +165,103 @@ TRACE_EVENT(mmapdev_fallocate,
 		  show_fallocate_mode(__entry->mode), __entry->result)
 );
 
+TRACE_EVENT(mmapdev_mkwrite,
+	TP_PROTO(struct vm_fault *vmf, vm_fault_t ret),
+	TP_ARGS(vmf, ret),
+	TP_STRUCT__entry(
+		__field(unsigned long, object)
+		__field(pgoff_t, index)
+		__field(unsigned long, address)
+		__field(unsigned int, result)
+	),
+	TP_fast_assign(
+		__entry->object = vmf->vma->vm_file->f_mapping->host->i_ino;
+		__entry->index = vmf->pgoff;
+		__entry->address = vmf->address;
+		__entry->result = (__force unsigned int)ret;
+	),
+	TP_printk("object=%lu index=%lu address=0x%lx result=%s",
+		  __entry->object, __entry->index, __entry->address,
+		  show_fault_result(__entry->result))
+);
+
+TRACE_EVENT(mmapdev_writeback,
+	TP_PROTO(struct inode *inode, struct folio *folio, int ret),
+	TP_ARGS(inode, folio, ret),
+	TP_STRUCT__entry(
+		__field(unsigned long, object)
+		__field(pgoff_t, index)
+		__field(int, result)
+	),
+	TP_fast_assign(
+		__entry->object = inode->i_ino;
+		__entry->index = folio->index;
+		__entry->result = ret;
+	),
+	TP_printk("object=%lu index=%lu result=%d",
+		  __entry->object, __entry->index, __entry->result)
+);
+
+TRACE_EVENT(mmapdev_flush,
+	TP_PROTO(struct inode *inode, loff_t from, loff_t to, int ret),
+	TP_ARGS(inode, from, to, ret),
+	TP_STRUCT__entry(
+		__field(unsigned long, object)
+		__field(loff_t, from)
+		__field(loff_t, to)
+		__field(int, result)
+	),
+	TP_fast_assign(
+		__entry->object = inode->i_ino;
+		__entry->from = from;
+		__entry->to = to;
+		__entry->result = ret;
+	),
+	TP_printk("object=%lu from=%lld to=%lld result=%d",
+		  __entry->object, __entry->from, __entry->to,
+		  __entry->result)
+);
+
+TRACE_EVENT(mmapdev_crash,
+	TP_PROTO(struct inode *inode, u32 flags, u64 lost),
+	TP_ARGS(inode, flags, lost),
+	TP_STRUCT__entry(
+		__field(unsigned long, object)
+		__field(u64, lost)
+		__field(u32, flags)
+	),
+	TP_fast_assign(
+		__entry->object = inode->i_ino;
+		__entry->lost = lost;
+		__entry->flags = flags;
+	),
+	TP_printk("object=%lu lost=%llu flags=0x%x",
+		  __entry->object, __entry->lost, __entry->flags)
+);
+
+TRACE_EVENT(mmapdev_inject,
+	TP_PROTO(struct inode *inode, loff_t pos,
+		 const struct mmapdev_rule *rule),
+	TP_ARGS(inode, pos, rule),
+	TP_STRUCT__entry(
+		__field(unsigned long, object)
+		__field(loff_t, pos)
+		__field(u64, rule)
+		__field(u32, event)
+		__field(u32, action)
+	),
+	TP_fast_assign(
+		__entry->object = inode->i_ino;
+		__entry->pos = pos;
+		__entry->rule = rule->id;
+		__entry->event = rule->event;
+		__entry->action = rule->action;
+	),
+	TP_printk("object=%lu pos=%lld rule=%llu event=%u action=%u",
+		  __entry->object, __entry->pos, __entry->rule,
+		  __entry->event, __entry->action)
+);
+
 #endif /* _MMAPDEV_TRACE_H */
 
 #undef TRACE_INCLUDE_PATH

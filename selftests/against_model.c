@@ -3,7 +3,7 @@
  * Random operations: whatever is done to an object, in whatever order, its bytes
  * and its size are those of a model in plain memory.
  *
- * RANDOM_OPS is how many operations a test does (default 5000), RANDOM_SEED
+ * RANDOM_OPS is how many operations a test does (default 3000), RANDOM_SEED
  * says which (default 1). The program random_ops does the same by hand, and runs
  * again the steps that a failure prints.
  */
@@ -33,7 +33,7 @@ static struct plan plan_of(const char *target, unsigned int processes)
 		.target = target_find(target),
 		.max = 32 * getpagesize(),
 		.processes = processes,
-		.count = setting("RANDOM_OPS", 5000) / processes,
+		.count = setting("RANDOM_OPS", 3000) / processes,
 		.seed = setting("RANDOM_SEED", 1),
 		.progress = true,
 	};
@@ -56,6 +56,8 @@ FIXTURE_TEARDOWN(against_model)
 
 FIXTURE_VARIANT_ADD(against_model, mmapdev) { "mmapdev" };
 FIXTURE_VARIANT_ADD(against_model, object_file) { "object_file" };
+FIXTURE_VARIANT_ADD(against_model, durable_memory) { "durable_memory" };
+FIXTURE_VARIANT_ADD(against_model, durable_file) { "durable_file" };
 FIXTURE_VARIANT_ADD(against_model, memfd) { "memfd" };
 FIXTURE_VARIANT_ADD(against_model, tmpfs) { "tmpfs" };
 
@@ -185,6 +187,22 @@ TEST_F(checker, finds_what_one_process_does_to_anothers_range)
 	/* Processes run as they like: a busy machine can keep more steps. */
 	EXPECT_LE(1, left);
 	EXPECT_GE(20, left);
+}
+
+/* Only says so. */
+static void sync_nothing(struct run *r, const struct step *s)
+{
+	model_sync(&r->model);
+}
+
+TEST_F(checker, finds_a_sync_that_does_nothing)
+{
+	size_t left;
+
+	self->plan.target = target_find("durable_memory");
+	ASSERT_TRUE(plant(self->table, "fsync", sync_nothing));
+	ASSERT_TRUE(hunt(&self->plan, &left));
+	EXPECT_EQ(3, left);	/* what is lost, the sync, and the cut */
 }
 
 /* Goes past the end. */

@@ -31,7 +31,9 @@ ASSERT_FIELD(mmapdev_info, resident, 40, 8);
 ASSERT_FIELD(mmapdev_info, limit, 48, 8);
 ASSERT_FIELD(mmapdev_info, used, 56, 8);
 ASSERT_FIELD(mmapdev_info, name, 64, 40);
-ASSERT_FIELD(mmapdev_info, reserved, 104, 24);
+ASSERT_FIELD(mmapdev_info, durable_size, 104, 8);
+ASSERT_FIELD(mmapdev_info, store, 112, 4);
+ASSERT_FIELD(mmapdev_info, reserved, 116, 12);
 
 _Static_assert(sizeof(struct mmapdev_size) == 16, "mmapdev_size");
 ASSERT_FIELD(mmapdev_size, size, 0, 8);
@@ -47,7 +49,11 @@ ASSERT_FIELD(mmapdev_stats, fault_around, 40, 8);
 ASSERT_FIELD(mmapdev_stats, sigbus, 48, 8);
 ASSERT_FIELD(mmapdev_stats, pages_allocated, 56, 8);
 ASSERT_FIELD(mmapdev_stats, pages_freed, 64, 8);
-ASSERT_FIELD(mmapdev_stats, reserved, 72, 56);
+ASSERT_FIELD(mmapdev_stats, mkwrites, 72, 8);
+ASSERT_FIELD(mmapdev_stats, writebacks, 80, 8);
+ASSERT_FIELD(mmapdev_stats, flushes, 88, 8);
+ASSERT_FIELD(mmapdev_stats, crashes, 96, 8);
+ASSERT_FIELD(mmapdev_stats, reserved, 104, 24);
 
 _Static_assert(sizeof(struct mmapdev_pages) == 32, "mmapdev_pages");
 ASSERT_FIELD(mmapdev_pages, offset, 0, 8);
@@ -67,6 +73,47 @@ _Static_assert(sizeof(struct mmapdev_file) == 8, "mmapdev_file");
 ASSERT_FIELD(mmapdev_file, flags, 0, 4);
 ASSERT_FIELD(mmapdev_file, reserved, 4, 4);
 
+_Static_assert(sizeof(struct mmapdev_create) == 64, "mmapdev_create");
+ASSERT_FIELD(mmapdev_create, store, 0, 4);
+ASSERT_FIELD(mmapdev_create, flags, 4, 4);
+ASSERT_FIELD(mmapdev_create, size, 8, 8);
+ASSERT_FIELD(mmapdev_create, fd, 16, 4);
+ASSERT_FIELD(mmapdev_create, after_error, 20, 4);
+ASSERT_FIELD(mmapdev_create, reserved, 24, 40);
+
+_Static_assert(sizeof(struct mmapdev_crash) == 16, "mmapdev_crash");
+ASSERT_FIELD(mmapdev_crash, flags, 0, 4);
+ASSERT_FIELD(mmapdev_crash, reserved, 4, 4);
+ASSERT_FIELD(mmapdev_crash, lost, 8, 8);
+
+_Static_assert(sizeof(struct mmapdev_unsynced_page) == 24, "mmapdev_unsynced_page");
+ASSERT_FIELD(mmapdev_unsynced_page, offset, 0, 8);
+ASSERT_FIELD(mmapdev_unsynced_page, age, 8, 8);
+ASSERT_FIELD(mmapdev_unsynced_page, why, 16, 4);
+ASSERT_FIELD(mmapdev_unsynced_page, reserved, 20, 4);
+
+_Static_assert(sizeof(struct mmapdev_unsynced) == 32, "mmapdev_unsynced");
+ASSERT_FIELD(mmapdev_unsynced, offset, 0, 8);
+ASSERT_FIELD(mmapdev_unsynced, count, 8, 8);
+ASSERT_FIELD(mmapdev_unsynced, pages, 16, 8);
+ASSERT_FIELD(mmapdev_unsynced, reserved, 24, 8);
+
+_Static_assert(sizeof(struct mmapdev_rule) == 88, "mmapdev_rule");
+ASSERT_FIELD(mmapdev_rule, id, 0, 8);
+ASSERT_FIELD(mmapdev_rule, offset, 8, 8);
+ASSERT_FIELD(mmapdev_rule, length, 16, 8);
+ASSERT_FIELD(mmapdev_rule, event, 24, 4);
+ASSERT_FIELD(mmapdev_rule, action, 28, 4);
+ASSERT_FIELD(mmapdev_rule, delay_us, 32, 4);
+ASSERT_FIELD(mmapdev_rule, probability, 36, 4);
+ASSERT_FIELD(mmapdev_rule, pid, 40, 4);
+ASSERT_FIELD(mmapdev_rule, reserved, 44, 4);
+ASSERT_FIELD(mmapdev_rule, skip, 48, 8);
+ASSERT_FIELD(mmapdev_rule, count, 56, 8);
+ASSERT_FIELD(mmapdev_rule, seed, 64, 8);
+ASSERT_FIELD(mmapdev_rule, matches, 72, 8);
+ASSERT_FIELD(mmapdev_rule, hits, 80, 8);
+
 _Static_assert(MMAPDEV_IOC_GET_INFO == 0x8080b710, "GET_INFO");
 _Static_assert(MMAPDEV_IOC_SET_SIZE == 0x4010b711, "SET_SIZE");
 _Static_assert(MMAPDEV_IOC_GET_STATS == 0x8080b712, "GET_STATS");
@@ -74,6 +121,12 @@ _Static_assert(MMAPDEV_IOC_PAGES == 0x4020b713, "PAGES");
 _Static_assert(MMAPDEV_IOC_SET_NAME == 0x4038b714, "SET_NAME");
 _Static_assert(MMAPDEV_IOC_REMOVE_NAME == 0x0000b715, "REMOVE_NAME");
 _Static_assert(MMAPDEV_IOC_GET_FILE == 0x4008b716, "GET_FILE");
+_Static_assert(MMAPDEV_IOC_CREATE == 0x4040b717, "CREATE");
+_Static_assert(MMAPDEV_IOC_CRASH == 0xc010b718, "CRASH");
+_Static_assert(MMAPDEV_IOC_ADD_RULE == 0xc058b719, "ADD_RULE");
+_Static_assert(MMAPDEV_IOC_GET_RULE == 0xc058b71a, "GET_RULE");
+_Static_assert(MMAPDEV_IOC_REMOVE_RULE == 0x4058b71b, "REMOVE_RULE");
+_Static_assert(MMAPDEV_IOC_UNSYNCED == 0xc020b71c, "UNSYNCED");
 
 enum entry { ENTRY_64, ENTRY_32 };
 
@@ -238,6 +291,66 @@ TEST_F(layout, names_are_given_and_taken)
 	EXPECT_EQ(0, call(variant->entry, self->o.fd, MMAPDEV_IOC_REMOVE_NAME,
 			  NULL));
 	EXPECT_STREQ("", object_info(&self->o).name);
+}
+
+TEST_F(layout, durable_objects_are_created_and_cut)
+{
+	struct mmapdev_create *create = (void *)self->low;
+	struct mmapdev_unsynced *unsynced = (void *)self->low;
+	struct mmapdev_unsynced_page *pages = (void *)(unsynced + 1);
+	struct mmapdev_crash *crash = (void *)self->low;
+	long fd;
+
+	*create = (struct mmapdev_create) {
+		.store = MMAPDEV_STORE_MEMORY,
+		.flags = O_RDWR | O_CLOEXEC,
+		.size = 6ULL << 32,
+		.fd = -1,
+		.after_error = MMAPDEV_AFTER_ERROR_CLEAN,
+	};
+	fd = call(variant->entry, self->o.fd, MMAPDEV_IOC_CREATE, create);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(1, pwrite(fd, "", 1, (5ULL << 32) + self->page));
+	*unsynced = (struct mmapdev_unsynced) {
+		.offset = 5ULL << 32,
+		.count = 2,
+		.pages = (uintptr_t)pages,
+	};
+	EXPECT_EQ(0, call(variant->entry, fd, MMAPDEV_IOC_UNSYNCED, unsynced));
+	EXPECT_EQ(1, unsynced->count);
+	EXPECT_EQ((5ULL << 32) + self->page, pages[0].offset);
+	*crash = (struct mmapdev_crash) {};
+	EXPECT_EQ(0, call(variant->entry, fd, MMAPDEV_IOC_CRASH, crash));
+	EXPECT_EQ(1, crash->lost);
+	close(fd);
+}
+
+TEST_F(layout, rules_are_added_found_and_removed)
+{
+	struct mmapdev_rule *rule = (void *)self->low;
+	struct mmapdev_rule wanted = {
+		.offset = 5ULL << 32,
+		.length = 6ULL << 32,
+		.event = MMAPDEV_EVENT_FAULT_WRITE,
+		.action = MMAPDEV_ACTION_SIGBUS,
+		.probability = 7,
+		.pid = getpid(),
+		.skip = 8ULL << 32,
+		.count = 9ULL << 32,
+		.seed = 10ULL << 32,
+	};
+	int fd = self->o.fd;
+
+	*rule = wanted;
+	EXPECT_EQ(0, call(variant->entry, fd, MMAPDEV_IOC_ADD_RULE, rule));
+	wanted.id = 1;
+	EXPECT_EQ(0, memcmp(&wanted, rule, sizeof(*rule)));
+	*rule = (struct mmapdev_rule) { .id = 1 };
+	EXPECT_EQ(0, call(variant->entry, fd, MMAPDEV_IOC_GET_RULE, rule));
+	EXPECT_EQ(0, memcmp(&wanted, rule, sizeof(*rule)));
+	*rule = (struct mmapdev_rule) { .id = 1 };
+	EXPECT_EQ(0, call(variant->entry, fd, MMAPDEV_IOC_REMOVE_RULE, rule));
+	EXPECT_EQ(-ENOENT, call(variant->entry, fd, MMAPDEV_IOC_GET_RULE, rule));
 }
 
 TEST_F(layout, errors_are_the_same)

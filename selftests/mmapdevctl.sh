@@ -121,7 +121,7 @@ lists() {
 	while read -r -a words; do
 		rows+="${words[*]};"
 	done <<<"$out"
-	printf -v wanted '%s;' "NAME SIZE RESIDENT KIND STORE MODE OWNER" "$@"
+	printf -v wanted '%s;' "NAME SIZE RESIDENT KIND STORE MODE OWNER DURABLE" "$@"
 	is "$wanted" "$rows"
 }
 
@@ -337,7 +337,7 @@ wrong_usage_is_status_2() {
 		unload mmapdev
 		unload --force
 		status --xml
-		status mmapdev
+		status one two
 		create
 		create one two
 		create a/b
@@ -447,7 +447,7 @@ status_counts_objects_pages_and_events() {
 		used "$((3 * page))"
 	exec 8>&- 9>&-
 	shows objects 0 pages 0 pages_allocated 3 pages_freed 3 used 0 \
-		abi_version 1 features "anonymous names files" page_size "$page"
+		abi_version 1 features "anonymous names files durable inject" page_size "$page"
 	ctl 0 unload
 }
 
@@ -470,11 +470,11 @@ create_makes_an_object_that_all_opens_share_and_remove_ends_it() {
 	ctl 0 create db --size 64K
 	is "" "$out"
 	is "character special file 600 0:0" "$(stat -c '%F %a %u:%g' $device-db)"
-	lists "db 65536 0 anonymous none 0600 root:root"
+	lists "db 65536 0 anonymous none 0600 root:root -"
 	printf hello 1<>$device-db
 	read -r -N 5 bytes <$device-db
 	is hello "$bytes"
-	lists "db 65536 $page anonymous none 0600 root:root"
+	lists "db 65536 $page anonymous none 0600 root:root -"
 	ctl 0 remove db
 	is "" "$out"
 	[ ! -e $device-db ] || fail "the node is left"
@@ -490,9 +490,9 @@ create_sets_mode_and_owner() {
 	ctl 0 create c --owner :nogroup --size 3
 	is "640 65534:65533 7 65534:0 600 0:65534" \
 		"$(stat -c '%a %u:%g' $device-{a,b,c} | xargs)"
-	lists "a 0 0 anonymous none 0640 nobody:65533" \
-		"b 0 0 anonymous none 0007 nobody:root" \
-		"c 3 0 anonymous none 0600 root:nogroup"
+	lists "a 0 0 anonymous none 0640 nobody:65533 -" \
+		"b 0 0 anonymous none 0007 nobody:root -" \
+		"c 3 0 anonymous none 0600 root:nogroup -"
 	shows named_objects 3
 	ctl 0 unload
 }
@@ -514,7 +514,7 @@ create_refuses_what_cannot_be() {
 	says "not permitted to remove nodes of /dev (CAP_MKNOD)"
 	ctl_by as_nobody 0 resize db 1M
 	ctl_by as_nobody 0 list
-	lists "db 1048576 0 anonymous none 0666 root:root"
+	lists "db 1048576 0 anonymous none 0666 root:root -"
 	shows objects 1
 	ctl 0 unload
 }
@@ -561,8 +561,8 @@ resize_sets_the_end() {
 
 objects_are_there_from_the_start() {
 	loaded_with objects=log:1G,db:64M mode=0640
-	lists "db 67108864 0 anonymous none 0640 root:root" \
-		"log 1073741824 0 anonymous none 0640 root:root"
+	lists "db 67108864 0 anonymous none 0640 root:root -" \
+		"log 1073741824 0 anonymous none 0640 root:root -"
 	is "640 640" "$(stat -c %a $device-db $device-log | xargs)"
 	ctl 0 remove log
 	ctl 0 unload

@@ -23,6 +23,10 @@ static const char help[] =
 "  --backend NAME    what to run on (default object_file):\n"
 "                      object_file  a file of a fresh mmapdev object\n"
 "                      mmapdev      a fresh mmapdev object, by its node\n"
+"                      durable_memory, durable_file\n"
+"                                   a fresh durable object, stored in memory, or\n"
+"                                   in the file PATH, which loses its bytes\n"
+"                                   (default one in /dev/shm)\n"
 "                      memfd, tmpfs\n"
 "                      file         the file PATH, which loses its bytes\n"
 "  --seed N          which operations (default 1)\n"
@@ -146,9 +150,10 @@ static void parse(struct plan *p, int argc, char **argv)
 			exit(USAGE);
 		}
 	}
-	if (argc - optind != p->target->has_path)
-		errx(USAGE, p->target->has_path ? "the file's path is missing"
-						: "too many arguments");
+	if (argc - optind > (p->target->path != NO_PATH))
+		errx(USAGE, "too many arguments");
+	if (argc == optind && p->target->path == HAS_PATH)
+		errx(USAGE, "the file's path is missing");
 	p->path = argv[optind];
 }
 

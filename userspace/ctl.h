@@ -44,6 +44,13 @@ int ctl_remove(int argc, char **argv);
 int ctl_resize(int argc, char **argv);
 int ctl_list(int argc, char **argv);
 int ctl_serve(int argc, char **argv);
+int ctl_map(int argc, char **argv);
+int ctl_watch(int argc, char **argv);
+int ctl_unsynced(int argc, char **argv);
+int ctl_crash(int argc, char **argv);
+int ctl_inject(int argc, char **argv);
+int ctl_rules(int argc, char **argv);
+int ctl_uninject(int argc, char **argv);
 
 /* sysfs.c: the first line of a file without its newline; false if unreadable. */
 bool sysfs_read(const char *directory, const char *name, char *line,
@@ -63,12 +70,24 @@ int node_wait(const char *path, const char *directory);
 int object_check_name(const char *name);
 /* Open a new object, or a named one, with the flags of open(2). */
 int object_open_new(int flags, int *fd);
+/* Open a new durable object; the name is for the message. */
+int object_open_durable(struct mmapdev_create *wanted, const char *name,
+			int *fd);
 int object_open(const char *name, int flags, int *fd);
 /* Set the end of file; the name is for the message. */
 int object_resize(int fd, const char *name, uint64_t size);
 
 /* size.c: bytes, with K, M, G or T; UINT64_MAX for what is more than that. */
 int size_parse(const char *word, uint64_t *bytes);
+/* A whole number, decimal or 0x and hexadecimal, from least to most. */
+int number_parse(const char *word, uint64_t least, uint64_t most,
+		 uint64_t *number);
+
+/* rule.c: names of events and actions. */
+int rule_parse_event(const char *word, struct mmapdev_rule *rule);
+int rule_parse_action(const char *word, struct mmapdev_rule *rule);
+const char *rule_event(const struct mmapdev_rule *rule);
+const char *rule_action(const struct mmapdev_rule *rule);
 
 /* link.c: the file at path, as a symbolic link to this process's descriptor. */
 int link_make(const char *path, int file);

@@ -4,14 +4,18 @@
  */
 #include "ctl.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#define ROW	"%-*s %19s %12s %-9s %-5s %4s %s\n"
+#define ROW	"%-*s %19s %12s %-9s %-6s %4s %-11s %19s\n"
 
 /* An attribute's value, or "-" for an object that is just going. */
 static const char *attribute(const char *directory, const char *name,
@@ -33,6 +37,19 @@ static void describe_owner(const struct stat *st, char *text, size_t size)
 		 group ? group->gr_name : gid);
 }
 
+/* The size that a power cut leaves, to those who may open the object. */
+static void describe_durable(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct mmapdev_info info;
+
+	if (fd < 0)
+		return;
+	if (!ioctl(fd, MMAPDEV_IOC_GET_INFO, &info))
+		snprintf(text, size, "%" PRIu64, (uint64_t)info.durable_size);
+	close(fd);
+}
+
 static void print_row(const char *name, int width)
 {
 	char directory[sizeof(NAMES_SYSFS "/") + 256];
@@ -40,6 +57,7 @@ static void print_row(const char *name, int width)
 	char size[24], resident[24], kind[24], store[24];
 	char mode[8] = "-";
 	char owner[128] = "-";
+	char durable[24] = "-";
 	struct stat st;
 
 	snprintf(directory, sizeof(directory), NAMES_SYSFS "/%s", name);
@@ -48,12 +66,14 @@ static void print_row(const char *name, int width)
 	if (!stat(path, &st) && st.st_rdev == sysfs_device(directory)) {
 		snprintf(mode, sizeof(mode), "%04o", st.st_mode & 07777);
 		describe_owner(&st, owner, sizeof(owner));
+		if (!strcmp(attribute(directory, "kind", kind), "durable"))
+			describe_durable(path, durable, sizeof(durable));
 	}
 	printf(ROW, width, name,
 	       attribute(directory, "size", size),
 	       attribute(directory, "resident", resident),
 	       attribute(directory, "kind", kind),
-	       attribute(directory, "store", store), mode, owner);
+	       attribute(directory, "store", store), mode, owner, durable);
 }
 
 int ctl_list(int argc, char **argv)
@@ -75,7 +95,7 @@ int ctl_list(int argc, char **argv)
 		width = length > width ? length : width;
 	}
 	printf(ROW, width, "NAME", "SIZE", "RESIDENT", "KIND", "STORE", "MODE",
-	       "OWNER");
+	       "OWNER", "DURABLE");
 	for (i = 0; i < count; i++)
 		print_row(names[i], width);
 	sysfs_names_free(names, count);

@@ -28,14 +28,21 @@ static const struct {
 "  objects=NAME:SIZE,...  named objects to begin with\n" },
 	{ "unload", ctl_unload, "",
 "remove the module, unless it is in use; then tell by whom\n" },
-	{ "status", ctl_status, "[--json]",
-"tell whether it is loaded, its parameters, limits and counters\n" },
+	{ "status", ctl_status, "[--json] [NAME]",
+"tell whether it is loaded, its parameters, limits and counters\n"
+"  NAME  of a named object instead: sizes, store and counters\n" },
 	{ "create", ctl_create,
-	  "NAME [--size SIZE] [--mode MODE] [--owner USER[:GROUP]]",
+	  "NAME [--size SIZE] [--store STORE] [OPTION...]",
 "create an object that programs can open as " NODE_PREFIX "NAME\n"
 "  --size SIZE           bytes, or with K, M, G or T (default 0: empty)\n"
 "  --mode MODE           permissions, in octal (default 0600)\n"
-"  --owner USER[:GROUP]  names or numbers (default: the caller)\n" },
+"  --owner USER[:GROUP]  names or numbers (default: the caller)\n"
+"  --store STORE         what msync makes durable: memory (a second image), or\n"
+"                        file:PATH (a file, whose size it has, or a block\n"
+"                        device); default none\n"
+"  --after-error WHAT    a page whose way to the store failed is clean (the\n"
+"                        default), dirty (tried again) or revert (becomes what\n"
+"                        the store has)\n" },
 	{ "remove", ctl_remove, "NAME",
 "take a name away; the object lives until its last user has gone\n" },
 	{ "resize", ctl_resize, "NAME SIZE",
@@ -48,6 +55,36 @@ static const struct {
 "  --bind       PATH is a mount, not a symbolic link: for programs that look\n"
 "               where links lead, as SQLite does; needs root\n"
 "  --read-only  open it for reading only\n" },
+	{ "map", ctl_map, "NAME [--width CELLS]",
+"draw the pages of an object, and how durable they are\n"
+"  A cell has the first of these that one of its pages is: dirty; writing, to\n"
+"  the store; written, but not flushed; clean; stored, not in memory; a hole.\n"
+"  --width CELLS  of a row (default: as many as fit, up to 64)\n" },
+	{ "watch", ctl_watch, "NAME [--interval SECONDS] [--count N]",
+"draw the map again and again, with rates of events, until Ctrl-C\n"
+"  --interval SECONDS  between two pictures (default 1)\n"
+"  --count N           end after so many\n" },
+	{ "unsynced", ctl_unsynced, "NAME",
+"list what a power cut would undo, and since when, with offsets in bytes\n" },
+	{ "crash", ctl_crash, "NAME [--revert]",
+"cut the power of a durable object: what is not durable is gone\n"
+"  --revert  files and mappings live on, and show what survived\n" },
+	{ "inject", ctl_inject, "NAME EVENT ACTION [OPTION...]",
+"add a rule that fails or delays an event, and print its ID\n"
+"  EVENT            fault-read, fault-write, mkwrite, writeback, flush or\n"
+"                   allocate\n"
+"  ACTION           sigbus, hwpoison, eio, enospc, enomem or delay=MICROSECONDS\n"
+"  --offset BYTES   only pages from here on (default 0)\n"
+"  --length BYTES   only so far (default: to the end)\n"
+"  --skip N         let so many events pass first\n"
+"  --count N        act so many times (default: without end)\n"
+"  --probability P  of acting, 0.000001 to 1 (default 1)\n"
+"  --seed N         which events those are\n"
+"  --pid PID        only events of this process\n" },
+	{ "rules", ctl_rules, "NAME",
+"list the rules of an object, and how often they matched and acted\n" },
+	{ "uninject", ctl_uninject, "NAME ID|all",
+"remove a rule, or all\n" },
 };
 
 static const size_t command_count = sizeof(commands) / sizeof(commands[0]);
@@ -101,7 +138,7 @@ static void print_help(void)
 		print_usage(i ? "       " : "usage: ", i);
 	puts("       mmapdevctl help | --help | --version | COMMAND --help\n");
 	for (i = 0; i < command_count; i++)
-		printf("  %-8s%.*s", commands[i].name,
+		printf("  %-10s%.*s", commands[i].name,
 		       (int)strcspn(commands[i].help, "\n") + 1,
 		       commands[i].help);
 	puts("\n"

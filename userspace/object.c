@@ -41,6 +41,41 @@ int object_open_new(int flags, int *fd)
 	return ctl_error("cannot open " DEVICE_PATH ": %m");
 }
 
+static int explain_durable(const struct mmapdev_create *wanted,
+			   const char *name)
+{
+	switch (errno) {
+	case ENOTTY:
+		return ctl_error("this version of " MODULE_NAME " has no durable objects");
+	case EFBIG:
+		return ctl_error("cannot size '%s': more than an object can be",
+				 name);
+	case EINVAL:
+		if (wanted->store == MMAPDEV_STORE_FILE)
+			return ctl_error("the store is neither a regular file nor a block device");
+		break;
+	case ELOOP:
+		return ctl_error("an object cannot be the store of another");
+	}
+	return ctl_error("cannot create '%s': %m", name);
+}
+
+int object_open_durable(struct mmapdev_create *wanted, const char *name,
+			int *fd)
+{
+	int device;
+	int status = object_open_new(O_RDWR, &device);
+
+	if (status != CTL_OK)
+		return status;
+	wanted->flags = O_RDWR | O_CLOEXEC;
+	*fd = ioctl(device, MMAPDEV_IOC_CREATE, wanted);
+	if (*fd < 0)
+		status = explain_durable(wanted, name);
+	close(device);
+	return status;
+}
+
 static int explain_open(const char *name, const char *path)
 {
 	int err = errno;

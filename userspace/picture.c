@@ -17,7 +17,21 @@
 #define PAGEMAP_SWAPPED	(1ULL << 62)
 #define PAGEMAP_PRESENT	(1ULL << 63)
 
-struct picture picture_of_object(int fd)
+static char look_of_object(uint8_t state)
+{
+	if (!MMAPDEV_PAGE_RESIDENT(state))
+		return '.';
+	return state & MMAPDEV_PAGE_MAPPED ? 'M' : 'r';
+}
+
+static char look_of_durable(uint8_t state)
+{
+	if (state & MMAPDEV_PAGE_DIFFERS)
+		return 'd';
+	return MMAPDEV_PAGE_RESIDENT(state) ? 'c' : '.';
+}
+
+static struct picture picture_of_states(int fd, char (*look)(uint8_t state))
 {
 	uint8_t states[PICTURE_PAGES];
 	struct mmapdev_pages pages = {
@@ -29,15 +43,19 @@ struct picture picture_of_object(int fd)
 
 	if (ioctl(fd, MMAPDEV_IOC_PAGES, &pages))
 		return picture;
-	for (i = 0; i < PICTURE_PAGES; i++) {
-		if (!MMAPDEV_PAGE_RESIDENT(states[i]))
-			picture.pages[i] = '.';
-		else if (states[i] & MMAPDEV_PAGE_MAPPED)
-			picture.pages[i] = 'M';
-		else
-			picture.pages[i] = 'r';
-	}
+	for (i = 0; i < PICTURE_PAGES; i++)
+		picture.pages[i] = look(states[i]);
 	return picture;
+}
+
+struct picture picture_of_object(int fd)
+{
+	return picture_of_states(fd, look_of_object);
+}
+
+struct picture picture_of_durable(int fd)
+{
+	return picture_of_states(fd, look_of_durable);
 }
 
 struct picture picture_of_copies(const void *map)

@@ -18,6 +18,12 @@ struct picture {
 struct picture picture_of_object(int fd);
 
 /*
+ * The same of a durable object: 'c' a page that is as in the store, 'd' one that
+ * a power cut would change.
+ */
+struct picture picture_of_durable(int fd);
+
+/*
  * A private mapping's pages, as /proc/self/pagemap tells: 'c' the process's own
  * copy, '.' none. Empty if it cannot be told (errno).
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Sizes as people write them.
+ * Sizes and numbers as people write them.
  */
 #include "ctl.h"
 
@@ -38,4 +38,19 @@ int size_parse(const char *word, uint64_t *bytes)
 bad:
 	return ctl_usage_error("'%s' is not a size: a number of bytes, or of K, M, G or T",
 			       word);
+}
+
+int number_parse(const char *word, uint64_t least, uint64_t most,
+		 uint64_t *number)
+{
+	bool hex = !strncmp(word, "0x", 2);
+	char *end;
+
+	errno = 0;
+	*number = strtoumax(word, &end, hex ? 16 : 10);
+	if (isdigit((unsigned char)word[0]) && !*end && !errno &&
+	    *number >= least && *number <= most)
+		return CTL_OK;
+	return ctl_usage_error("'%s' is not a number from %" PRIu64 " to %" PRIu64,
+			       word, least, most);
 }

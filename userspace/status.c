@@ -115,6 +115,8 @@ static void features(struct report *report, uint64_t bits)
 		{ MMAPDEV_FEATURE_ANONYMOUS, "anonymous" },
 		{ MMAPDEV_FEATURE_NAMES, "names" },
 		{ MMAPDEV_FEATURE_FILES, "files" },
+		{ MMAPDEV_FEATURE_DURABLE, "durable" },
+		{ MMAPDEV_FEATURE_INJECT, "inject" },
 	};
 	char text[64] = "";
 	size_t i;
@@ -205,6 +207,57 @@ static void loaded(struct report *report)
 		puts("}");
 }
 
+static void object_fields(struct report *report, const char *directory,
+			  const struct mmapdev_info *info)
+{
+	char line[24] = "";
+
+	field_u64(report, "object", info->object);
+	sysfs_read(directory, "kind", line, sizeof(line));
+	field(report, "kind", line);
+	sysfs_read(directory, "store", line, sizeof(line));
+	field(report, "store", line);
+	field_u64(report, "size", info->size);
+	if (info->store != MMAPDEV_STORE_NONE)
+		field_u64(report, "durable_size", info->durable_size);
+	field_u64(report, "resident", info->resident * info->page_size);
+}
+
+/* Of a named object; sizes in bytes. */
+static int object_status(struct report *report, const char *name)
+{
+	char directory[NAME_SYSFS_SIZE];
+	char stats[NAME_SYSFS_SIZE + sizeof("/stats")];
+	struct mmapdev_info info;
+	int fd;
+	int status = object_open(name, O_RDONLY, &fd);
+
+	if (status != CTL_OK)
+		return status;
+	if (ioctl(fd, MMAPDEV_IOC_GET_INFO, &info))
+		status = ctl_error("cannot ask about '%s': %m", name);
+	close(fd);
+	if (status != CTL_OK)
+		return status;
+	snprintf(directory, sizeof(directory), NAMES_SYSFS "/%s", name);
+	snprintf(stats, sizeof(stats), "%s/stats", directory);
+	if (report->json) {
+		printf("{\"name\": ");
+		print_json_string(name);
+	} else {
+		puts(name);
+	}
+	section(report, "object");
+	object_fields(report, directory, &info);
+	section_end(report);
+	section(report, "stats");
+	fields_of(report, stats);
+	section_end(report);
+	if (report->json)
+		puts("}");
+	return CTL_OK;
+}
+
 int ctl_status(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -217,11 +270,13 @@ int ctl_status(int argc, char **argv)
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option != 'j')
-			return ctl_usage_error("status takes --json only");
+			return ctl_usage_error("status takes --json and NAME only");
 		report.json = true;
 	}
+	if (argc - optind > 1)
+		return ctl_usage_error("status takes one NAME at most");
 	if (optind < argc)
-		return ctl_usage_error("status takes no arguments");
+		return object_status(&report, argv[optind]);
 	if (!sysfs_read(MODULE_SYSFS, "initstate", state, sizeof(state)))
 		return not_loaded(report.json, NULL);
 	if (strcmp(state, "live"))

@@ -22,6 +22,20 @@
 #define MMAPDEV_FEATURE_NAMES		(1ULL << 1)	/* MMAPDEV_IOC_SET_NAME */
 #define MMAPDEV_FEATURE_FILES		(1ULL << 2)	/* MMAPDEV_IOC_GET_FILE */
 
+#define MMAPDEV_FEATURE_DURABLE		(1ULL << 3)	/* MMAPDEV_IOC_CREATE */
+
+/* What is behind an object. */
+#define MMAPDEV_STORE_NONE	0	/* nothing: it is anonymous */
+#define MMAPDEV_STORE_MEMORY	1	/* a second image in the kernel's memory */
+#define MMAPDEV_STORE_FILE	2	/* a regular file or a block device */
+
+/* What becomes of a page whose way to the store failed. */
+#define MMAPDEV_AFTER_ERROR_CLEAN	0	/* stays as it is, not tried again */
+#define MMAPDEV_AFTER_ERROR_DIRTY	1	/* tried again at the next sync */
+#define MMAPDEV_AFTER_ERROR_REVERT	2	/* becomes what the store has */
+
+#define MMAPDEV_FEATURE_INJECT		(1ULL << 4)	/* MMAPDEV_IOC_ADD_RULE */
+
 /* Characters that a name has at most, the NUL at its end not counted. */
 #define MMAPDEV_NAME_MAX	32
 /* Bytes of a field that holds a name; those after its end are NUL. */
@@ -39,6 +53,8 @@
  * @limit: (out) most that all objects together may hold; 0: no limit
  * @used: (out) what all objects together hold now
  * @name: (out) the object's name, empty if it has none
+ * @durable_size: (out) end of file after a power cut
+ * @store: (out) MMAPDEV_STORE_*
  * @reserved: (out) zero
  */
 struct mmapdev_info {
@@ -52,7 +68,9 @@ struct mmapdev_info {
 	__u64	limit;
 	__u64	used;
 	char	name[MMAPDEV_NAME_SIZE];
-	__u64	reserved[3];
+	__u64	durable_size;
+	__u32	store;
+	__u32	reserved[3];
 };
 
 /**
@@ -77,6 +95,11 @@ struct mmapdev_size {
  * @sigbus: (out) faults answered with SIGBUS
  * @pages_allocated: (out) pages put into the object
  * @pages_freed: (out) pages taken out of the object
+ * @mkwrites: (out) first stores, through shared mappings, to pages that the
+ *	store had as they were
+ * @writebacks: (out) pages written back, be it with an error
+ * @flushes: (out) times that what was written back was made durable
+ * @crashes: (out) power cuts
  * @reserved: (out) zero
  *
  * A fault that the kernel tries again (out of memory, a lost race) counts
@@ -92,7 +115,11 @@ struct mmapdev_stats {
 	__u64	sigbus;
 	__u64	pages_allocated;
 	__u64	pages_freed;
-	__u64	reserved[7];
+	__u64	mkwrites;
+	__u64	writebacks;
+	__u64	flushes;
+	__u64	crashes;
+	__u64	reserved[3];
 };
 
 /**
@@ -113,9 +140,15 @@ struct mmapdev_pages {
 	__u32	reserved;
 };
 
-/* A state byte is 0 for a hole, else its folio's order + 1 and these bits. */
+/*
+ * A state byte has its folio's order + 1, or 0 if there is none, and these bits;
+ * the last three only of durable objects, and the last also without a folio.
+ */
 #define MMAPDEV_PAGE_ORDER_MASK	0x0f
 #define MMAPDEV_PAGE_MAPPED	0x10	/* some page table maps the folio */
+#define MMAPDEV_PAGE_DIRTY	0x20	/* waits for writeback */
+#define MMAPDEV_PAGE_WRITEBACK	0x40	/* is being written back */
+#define MMAPDEV_PAGE_DIFFERS	0x80	/* a power cut would change the page */
 
 /* Is there a page? */
 #define MMAPDEV_PAGE_RESIDENT(state)	(((state) & MMAPDEV_PAGE_ORDER_MASK) != 0)
@@ -154,6 +187,134 @@ struct mmapdev_file {
 	__u32	reserved;
 };
 
+/**
+ * struct mmapdev_create - a new object (MMAPDEV_IOC_CREATE)
+ * @store: (in) MMAPDEV_STORE_*, but not MMAPDEV_STORE_NONE
+ * @flags: (in) as in struct mmapdev_file
+ * @size: (in) end of file; zero with a file, which has a size
+ * @fd: (in) a descriptor of the file, open for reading and writing; else -1
+ * @after_error: (in) MMAPDEV_AFTER_ERROR_*
+ * @reserved: (in) zero
+ *
+ * The call returns a descriptor of the new object as a regular file.
+ */
+struct mmapdev_create {
+	__u32	store;
+	__u32	flags;
+	__u64	size;
+	__s32	fd;
+	__u32	after_error;
+	__u64	reserved[5];
+};
+
+/**
+ * struct mmapdev_crash - a power cut (MMAPDEV_IOC_CRASH)
+ * @flags: (in) MMAPDEV_CRASH_*
+ * @reserved: (in) zero
+ * @lost: (out) pages that were not durable
+ */
+struct mmapdev_crash {
+	__u32	flags;
+	__u32	reserved;
+	__u64	lost;
+};
+
+/* Files and mappings from before live on, and see what survived. */
+#define MMAPDEV_CRASH_REVERT	(1U << 0)
+
+/* Why a page would change in a power cut. */
+#define MMAPDEV_UNSYNCED_DIRTY		1	/* not written back */
+#define MMAPDEV_UNSYNCED_WRITTEN	2	/* written back, not flushed */
+#define MMAPDEV_UNSYNCED_HOLE		3	/* taken away, not flushed */
+
+/**
+ * struct mmapdev_unsynced_page - a page that is not durable
+ * @offset: its first byte
+ * @age: milliseconds since it became so; 0 for a hole
+ * @why: MMAPDEV_UNSYNCED_*
+ * @reserved: zero
+ */
+struct mmapdev_unsynced_page {
+	__u64	offset;
+	__u64	age;
+	__u32	why;
+	__u32	reserved;
+};
+
+/**
+ * struct mmapdev_unsynced - what is not durable (MMAPDEV_IOC_UNSYNCED)
+ * @offset: (in) where to begin, a multiple of the page size
+ * @count: (in) how many there is room for (out) how many there are
+ * @pages: (in) address of @count struct mmapdev_unsynced_page
+ * @reserved: (in) zero
+ *
+ * If @count comes back as it was there can be more: begin again past the last.
+ */
+struct mmapdev_unsynced {
+	__u64	offset;
+	__u64	count;
+	__u64	pages;
+	__u64	reserved;
+};
+
+/* What can happen to a page. */
+#define MMAPDEV_EVENT_FAULT_READ	1	/* the first load from it */
+#define MMAPDEV_EVENT_FAULT_WRITE	2	/* the first store to it */
+#define MMAPDEV_EVENT_MKWRITE		3	/* a store that makes it dirty */
+#define MMAPDEV_EVENT_WRITEBACK		4	/* its way to the store */
+#define MMAPDEV_EVENT_FLUSH		5	/* a range's becoming durable */
+#define MMAPDEV_EVENT_ALLOCATE		6	/* its being made */
+
+/* What a rule does to an event. */
+#define MMAPDEV_ACTION_SIGBUS		1	/* only of the first three */
+#define MMAPDEV_ACTION_HWPOISON		2	/* the same, as a memory error */
+#define MMAPDEV_ACTION_EIO		3	/* SIGBUS of the first three */
+#define MMAPDEV_ACTION_ENOSPC		4	/* SIGBUS of the first three */
+#define MMAPDEV_ACTION_ENOMEM		5
+#define MMAPDEV_ACTION_DELAY		6
+
+/* Microseconds that a rule can delay an event at most. */
+#define MMAPDEV_DELAY_MAX	10000000
+
+/**
+ * struct mmapdev_rule - a rule of the object (MMAPDEV_IOC_ADD_RULE)
+ * @id: (out) its number
+ * @offset: (in) pages whose first byte is from here on; for a flush, the first
+ *	byte of its range
+ * @length: (in) so many bytes; 0: to the end
+ * @event: (in) MMAPDEV_EVENT_*
+ * @action: (in) MMAPDEV_ACTION_*
+ * @delay_us: (in) microseconds for MMAPDEV_ACTION_DELAY, up to
+ *	MMAPDEV_DELAY_MAX; else 0
+ * @probability: (in) of acting, in millionths; 0: always
+ * @pid: (in) events of this process only; 0: of all
+ * @reserved: (in) zero
+ * @skip: (in) let so many events pass first
+ * @count: (in) act so many times; 0: without end
+ * @seed: (in) which events are chosen, with a probability
+ * @matches: (out) events that were like that
+ * @hits: (out) events it has acted on
+ *
+ * MMAPDEV_IOC_GET_RULE gives the rule with the number @id, or the next one,
+ * MMAPDEV_IOC_REMOVE_RULE removes the rule with the number @id, or all for 0.
+ */
+struct mmapdev_rule {
+	__u64	id;
+	__u64	offset;
+	__u64	length;
+	__u32	event;
+	__u32	action;
+	__u32	delay_us;
+	__u32	probability;
+	__s32	pid;
+	__u32	reserved;
+	__u64	skip;
+	__u64	count;
+	__u64	seed;
+	__u64	matches;
+	__u64	hits;
+};
+
 #define MMAPDEV_IOC_MAGIC	0xb7
 #define MMAPDEV_IOC_GET_INFO	_IOR(MMAPDEV_IOC_MAGIC, 0x10, struct mmapdev_info)
 #define MMAPDEV_IOC_SET_SIZE	_IOW(MMAPDEV_IOC_MAGIC, 0x11, struct mmapdev_size)
@@ -162,5 +323,11 @@ struct mmapdev_file {
 #define MMAPDEV_IOC_SET_NAME	_IOW(MMAPDEV_IOC_MAGIC, 0x14, struct mmapdev_name)
 #define MMAPDEV_IOC_REMOVE_NAME	_IO(MMAPDEV_IOC_MAGIC, 0x15)
 #define MMAPDEV_IOC_GET_FILE	_IOW(MMAPDEV_IOC_MAGIC, 0x16, struct mmapdev_file)
+#define MMAPDEV_IOC_CREATE	_IOW(MMAPDEV_IOC_MAGIC, 0x17, struct mmapdev_create)
+#define MMAPDEV_IOC_CRASH	_IOWR(MMAPDEV_IOC_MAGIC, 0x18, struct mmapdev_crash)
+#define MMAPDEV_IOC_ADD_RULE	_IOWR(MMAPDEV_IOC_MAGIC, 0x19, struct mmapdev_rule)
+#define MMAPDEV_IOC_GET_RULE	_IOWR(MMAPDEV_IOC_MAGIC, 0x1a, struct mmapdev_rule)
+#define MMAPDEV_IOC_REMOVE_RULE	_IOW(MMAPDEV_IOC_MAGIC, 0x1b, struct mmapdev_rule)
+#define MMAPDEV_IOC_UNSYNCED	_IOWR(MMAPDEV_IOC_MAGIC, 0x1c, struct mmapdev_unsynced)
 
 #endif /* _UAPI_MMAPDEV_H */

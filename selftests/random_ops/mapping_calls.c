@@ -76,16 +76,6 @@ void run_past_end(struct run *r, const struct step *s)
 	}
 }
 
-void run_msync(struct run *r, const struct step *s)
-{
-	size_t from = page_down(r, s->at);
-	int flags = s->value % 2 ? MS_SYNC : MS_ASYNC;
-
-	if (s->value % 4 / 2)
-		flags |= MS_INVALIDATE;
-	gave(r, s, 0, msync(r->shared + from, s->at + s->length - from, flags));
-}
-
 void run_dontneed(struct run *r, const struct step *s)
 {
 	size_t from = page_down(r, s->at);

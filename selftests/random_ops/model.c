@@ -16,7 +16,8 @@ bool model_init(struct model *m, size_t page, size_t max)
 		return false;
 	m->copied = calloc(max / page, sizeof(*m->copied));
 	m->copies = malloc(max);
-	if (m->copied && m->copies)
+	m->durable = calloc(1, max);
+	if (m->copied && m->copies && m->durable)
 		return true;
 	model_free(m);
 	return false;
@@ -27,6 +28,7 @@ void model_free(struct model *m)
 	munmap(m->bytes, m->max);
 	free(m->copied);
 	free(m->copies);
+	free(m->durable);
 }
 
 static size_t round_up(const struct model *m, size_t n)
@@ -101,6 +103,39 @@ void model_private_forget(struct model *m, size_t from, size_t end)
 {
 	for (size_t i = from / m->page; i * m->page < end; i++)
 		m->copied[i] = false;
+}
+
+void model_sync(struct model *m)
+{
+	memcpy(m->durable, m->bytes, m->max);
+	m->durable_size = m->size;
+}
+
+/* The size, as far as the pages need it to be read. */
+void model_sync_range(struct model *m, size_t from, size_t end)
+{
+	size_t needed = round_up(m, end);
+
+	from = from / m->page * m->page;
+	memcpy(m->durable + from, m->bytes + from, needed - from);
+	if (needed > m->size)
+		needed = m->size;
+	if (needed > m->durable_size)
+		m->durable_size = needed;
+}
+
+void model_cut(struct model *m)
+{
+	model_resize(m, m->durable_size);
+	memcpy(m->bytes, m->durable, m->max);
+	m->tail_stored = false;
+}
+
+bool model_differs(const struct model *m, size_t page)
+{
+	size_t at = page * m->page;
+
+	return memcmp(m->bytes + at, m->durable + at, m->page);
 }
 
 const unsigned char *model_private_bytes(const struct model *m, size_t at)

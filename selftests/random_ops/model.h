@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The model: what the object must hold, in plain memory, and what a private
- * mapping of it must show. It knows no files, and no kernel.
+ * The model: what the object must hold, in plain memory, what a private mapping
+ * of it must show, and what a power cut must leave. It knows no files, and no
+ * kernel.
  */
 #ifndef _RANDOM_OPS_MODEL_H
 #define _RANDOM_OPS_MODEL_H
@@ -22,6 +23,8 @@ struct model {
 	bool tail_stored;
 	bool *copied;		/* page i of the private mapping is a copy, */
 	unsigned char *copies;	/* which holds this */
+	unsigned char *durable;	/* the bytes that a power cut leaves, */
+	size_t durable_size;	/* and the end; zero from there to max */
 };
 
 /*
@@ -50,6 +53,14 @@ void model_private_store(struct model *m, size_t at, const void *bytes,
 			 size_t n);
 /* The copies of pages from..end, in bytes, are gone. */
 void model_private_forget(struct model *m, size_t from, size_t end);
+/* All is synced, or whole pages: those that the bytes from..end are on. */
+void model_sync(struct model *m);
+void model_sync_range(struct model *m, size_t from, size_t end);
+/* A power cut; private copies survive what is not cut off. */
+void model_cut(struct model *m);
+/* Would a power cut change the page? */
+bool model_differs(const struct model *m, size_t page);
+
 /* What the private mapping must show, from at up to n bytes within a page. */
 const unsigned char *model_private_bytes(const struct model *m, size_t at);
 

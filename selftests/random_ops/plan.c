@@ -98,12 +98,14 @@ static void work(const struct plan *p, struct run *r, unsigned int process,
 	note(f, r, process, k);
 }
 
-static int work_alone(const struct plan *p, struct object *o, struct finding *f)
+static int work_alone(const struct plan *p, struct object *o, int store,
+		      struct finding *f)
 {
 	struct run r;
 
 	if (!run_init(&r, o, can(p), 0, p->max, p->max))
 		return -1;
+	r.store = store;
 	work(p, &r, 0, f);
 	o->fd = r.o.fd;
 	run_free(&r);
@@ -119,6 +121,16 @@ static void work_in_child(const struct plan *p, struct run *r,
 	work(p, r, process, f);
 	fflush(stdout);
 	_exit(0);
+}
+
+/* What all of them have done must survive, now that it is synced. */
+static void cut_after_sync(struct run *r)
+{
+	struct mmapdev_crash crash = { .flags = MMAPDEV_CRASH_REVERT };
+
+	if (r->can & CAN_BE_CUT &&
+	    (fsync(r->o.fd) || ioctl(r->o.fd, MMAPDEV_IOC_CRASH, &crash)))
+		run_differs(r, "a power cut at the end: %s", strerror(errno));
 }
 
 /* The parent has seen no step, and knows from the models what must be there. */
@@ -156,6 +168,7 @@ static void work_together(const struct plan *p, struct run *runs,
 	}
 	for (unsigned int i = 0; i < p->processes; i++)
 		wait_for(pids[i], i, &findings[i]);
+	cut_after_sync(&runs[0]);
 	for (unsigned int i = 0; i < p->processes; i++)
 		if (!findings[i].found)
 			compare_in_parent(p, &runs[i], i, &findings[i]);
@@ -195,18 +208,20 @@ static int work_in_ranges(const struct plan *p, const struct object *o,
 int plan_run(const struct plan *p, struct finding *f)
 {
 	struct object o;
-	int ret;
+	int store, ret;
 
 	memset(f, 0, sizeof(*f));
 	if (!is_sound(p)) {
 		errno = EINVAL;
 		return -1;
 	}
-	o = target_open(p->target, p->path);
+	o = target_open(p->target, p->path, &store);
 	if (o.fd < 0)
 		return -1;
-	ret = p->processes == 1 ? work_alone(p, &o, f)
+	ret = p->processes == 1 ? work_alone(p, &o, store, f)
 				: work_in_ranges(p, &o, f);
 	object_close(&o);
+	if (store >= 0)
+		close(store);
 	return ret;
 }

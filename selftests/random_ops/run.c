@@ -12,6 +12,7 @@ bool run_init(struct run *r, const struct object *o, unsigned int can,
 {
 	memset(r, 0, sizeof(*r));
 	r->o = *o;
+	r->store = -1;
 	r->can = can;
 	r->base = base;
 	r->ranges_end = ranges_end;
@@ -154,6 +155,7 @@ static void compare_all(struct run *r, const void *arg)
 	view_seek(r);
 	view_shared(r);
 	view_private(r);
+	view_store(r);
 }
 
 bool run_compare_all(struct run *r)

@@ -12,6 +12,7 @@
 
 struct run {
 	struct object o;
+	int store;		/* the file that it is durable in, or -1 */
 	unsigned int can;	/* CAN_* */
 	uint64_t base;		/* where the range begins in the object */
 	uint64_t ranges_end;	/* where the last process's ends */

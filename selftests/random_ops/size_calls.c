@@ -130,5 +130,11 @@ void run_info(struct run *r, const struct step *s)
 	if (info.size != r->model.size)
 		run_differs(r, "info: expected size %#zx, got %#llx",
 			    r->model.size, info.size);
-	expect_resident(r, s, info.resident, info.resident);
+	if (!(r->can & CAN_BE_CUT)) {
+		expect_resident(r, s, info.resident, info.resident);
+		return;
+	}
+	if (info.durable_size != r->model.durable_size)
+		run_differs(r, "info: expected durable size %#zx, got %#llx",
+			    r->model.durable_size, info.durable_size);
 }

@@ -95,6 +95,22 @@ void view_seek(struct run *r)
 	}
 }
 
+void view_store(struct run *r)
+{
+	const struct model *m = &r->model;
+	ssize_t got;
+
+	if (r->store < 0 || !(r->can & CAN_OWN_END))
+		return;
+	got = pread(r->store, r->buffer, m->max, 0);
+	if (got != (ssize_t)m->durable_size)
+		run_differs(r, "store: expected size %#zx, got %#zx (%s)",
+			    m->durable_size, got,
+			    got < 0 ? strerror(errno) : "no error");
+	else
+		run_compare(r, "store", 0, r->buffer, m->durable, got);
+}
+
 void view_hole(struct run *r, size_t at, size_t n)
 {
 	size_t page = r->model.page;
@@ -102,6 +118,9 @@ void view_hole(struct run *r, size_t at, size_t n)
 	size_t end = (at + n) / page * page;
 	size_t data;
 
+	/* Another process may sync at any time. */
+	if (r->can & CAN_SHARE_END && !(r->can & CAN_KEEP_HOLES))
+		return;
 	/* lseek(2) knows nothing past the end of file. */
 	if (end > r->model.size)
 		end = r->model.size;

@@ -20,6 +20,9 @@ void view_private(struct run *r);
 /* By SEEK_DATA and SEEK_HOLE: what is not zero is in no hole. */
 void view_seek(struct run *r);
 
+/* By the file that it is durable in, where that is known and not shared. */
+void view_store(struct run *r);
+
 /* Do the whole pages of these n bytes hold nothing? */
 void view_hole(struct run *r, size_t at, size_t n);
 

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The power cut: what is not durable is gone.
+ *
+ * Files and mappings from before are dead, as after a real one, unless asked to
+ * go on with what survived. An object counts its power cuts; a file has the
+ * count from when it was opened.
+ */
+
+#include "mmapdev.h"
+
+#include <linux/pagemap.h>
+
+#include "compat.h"
+#include "trace.h"
+
+/**
+ * mmapdev_file_born - note which power cuts a file has not seen
+ * @file: any face of the object, being opened
+ */
+void mmapdev_file_born(struct file *file)
+{
+	struct mmapdev_object *object =
+		mmapdev_object_of(file->f_mapping->host);
+
+	file->private_data = (void *)READ_ONCE(object->cuts);
+}
+
+/**
+ * mmapdev_file_dead - is a file from before a power cut?
+ * @file: any face of the object
+ *
+ * Context: The answer stays for a caller that holds invalidate_lock or i_rwsem.
+ * Return: Whether it is.
+ */
+bool mmapdev_file_dead(const struct file *file)
+{
+	struct mmapdev_object *object =
+		mmapdev_object_of(file->f_mapping->host);
+
+	return (unsigned long)file->private_data < READ_ONCE(object->dead);
+}
+
+/* Drop one page from the page cache, dirty or not. */
+static void drop(struct address_space *mapping, pgoff_t index)
+{
+	loff_t pos = (loff_t)index << PAGE_SHIFT;
+
+	truncate_inode_pages_range(mapping, pos, pos + PAGE_SIZE - 1);
+}
+
+/* Pages that were made dirty behind our back have nothing pending. */
+static void drop_dirty(struct address_space *mapping)
+{
+	struct folio_batch batch;
+	pgoff_t next = 0;
+	unsigned int i;
+
+	folio_batch_init(&batch);
+	while (filemap_get_folios_tag(mapping, &next, (pgoff_t)-1,
+				      PAGECACHE_TAG_DIRTY, &batch)) {
+		for (i = 0; i < folio_batch_count(&batch); i++)
+			drop(mapping, batch.folios[i]->index);
+		folio_batch_release(&batch);
+		cond_resched();
+	}
+}
+
+/*
+ * A fault that asked before the cut may map its page after everything was
+ * unmapped: until then it holds the folio's lock.
+ */
+static void unmap_late(struct address_space *mapping)
+{
+	struct folio_batch batch;
+	pgoff_t next = 0;
+	unsigned int i;
+
+	folio_batch_init(&batch);
+	while (filemap_get_folios(mapping, &next, (pgoff_t)-1, &batch)) {
+		for (i = 0; i < folio_batch_count(&batch); i++) {
+			struct folio *folio = batch.folios[i];
+
+			/* In this order: it is mapped, then unlocked. */
+			if (!folio_test_locked(folio) && !folio_mapped(folio))
+				continue;
+			folio_lock(folio);
+			unmap_mapping_pages(mapping, folio->index,
+					    folio_nr_pages(folio), false);
+			folio_unlock(folio);
+		}
+		folio_batch_release(&batch);
+		cond_resched();
+	}
+}
+
+static u64 lose(struct inode *inode)
+{
+	struct address_space *mapping = inode->i_mapping;
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
+	unsigned long index = 0;
+	u64 lost = 0;
+
+	/* No store to memory gets through from here on. */
+	unmap_mapping_range(mapping, 0, 0, 0);
+	while (mmapdev_store_next_pending(store, &index)) {
+		drop(mapping, index++);
+		lost++;
+		cond_resched();
+	}
+	drop_dirty(mapping);
+	mmapdev_store_forget(store);
+	/* A page that stays has what mappings stored past the end of file. */
+	mmapdev_zero_eof_tail(inode);
+	mmapdev_cut_off(inode, store->size);
+	unmap_late(mapping);
+	/* A reboot forgets errors, too. */
+	WRITE_ONCE(mapping->wb_err, 0);
+	clear_bit(AS_EIO, &mapping->flags);
+	clear_bit(AS_ENOSPC, &mapping->flags);
+	return lost;
+}
+
+/**
+ * mmapdev_crash - cut the power
+ * @inode: a durable object
+ * @flags: MMAPDEV_CRASH_REVERT to let files and mappings live on
+ * @lost: pages that were not durable
+ *
+ * Costs by pages that are mapped or not durable, and a little by those in the
+ * page cache; not by size.
+ *
+ * Context: Takes i_rwsem and invalidate_lock; may sleep.
+ * Return: 0; -EOPNOTSUPP for an anonymous object.
+ */
+int mmapdev_crash(struct inode *inode, u32 flags, u64 *lost)
+{
+	struct mmapdev_object *object = mmapdev_object_of(inode);
+
+	if (!object->store)
+		return -EOPNOTSUPP;
+	inode_lock(inode);
+	filemap_invalidate_lock(inode->i_mapping);
+	WRITE_ONCE(object->cuts, object->cuts + 1);
+	if (!(flags & MMAPDEV_CRASH_REVERT))
+		WRITE_ONCE(object->dead, object->cuts);
+	*lost = lose(inode);
+	filemap_invalidate_unlock(inode->i_mapping);
+	mmapdev_count(object, MMAPDEV_CRASHES, 1);
+	trace_mmapdev_crash(inode, flags, *lost);
+	inode_unlock(inode);
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_crash);

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * White box: a durable object's pages between memory and image.
+ */
+
+#include "../mmapdev.h"
+
+#include <kunit/test.h>
+#include <linux/highmem.h>
+#include <linux/pagemap.h>
+
+#include "../compat.h"
+
+#define SIZE	(16 * PAGE_SIZE)
+
+static int durable_setup(struct kunit *test)
+{
+	struct mmapdev_store *store = mmapdev_memory_store();
+	struct inode *inode;
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(store));
+	store->size = SIZE;
+	inode = mmapdev_object_create_durable(store);
+	if (IS_ERR(inode))
+		mmapdev_store_free(store);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(inode));
+	test->priv = inode;
+	return 0;
+}
+
+static void durable_teardown(struct kunit *test)
+{
+	if (test->priv)
+		iput(test->priv);
+}
+
+static struct mmapdev_store *store_of(struct kunit *test)
+{
+	return mmapdev_object_of(test->priv)->store;
+}
+
+/* Fill a page as a store to memory would, and leave it dirty. */
+static void fill(struct kunit *test, pgoff_t index, char c)
+{
+	struct folio *folio = mmapdev_folio_get(test->priv, index, GFP_KERNEL);
+	void *bytes;
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(folio));
+	KUNIT_EXPECT_EQ(test, mmapdev_folio_dirty(test->priv, folio), 0);
+	bytes = kmap_local_folio(folio, 0);
+	memset(bytes, c, PAGE_SIZE);
+	kunmap_local(bytes);
+	folio_unlock(folio);
+	folio_put(folio);
+}
+
+/* The first byte of a page, as a fault would show it. */
+static char byte(struct kunit *test, pgoff_t index)
+{
+	struct folio *folio = mmapdev_folio_get(test->priv, index, GFP_KERNEL);
+	char *bytes;
+	char c;
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(folio));
+	bytes = kmap_local_folio(folio, 0);
+	c = bytes[0];
+	kunmap_local(bytes);
+	folio_unlock(folio);
+	folio_put(folio);
+	return c;
+}
+
+static void cut(struct kunit *test)
+{
+	u64 lost;
+
+	KUNIT_EXPECT_EQ(test, mmapdev_crash(test->priv, 0, &lost), 0);
+}
+
+/* Reclaim may take what is written back, and what is dirty it may not. */
+static void folio_is_clean_until_a_store(struct kunit *test)
+{
+	struct inode *inode = test->priv;
+	struct folio *folio = mmapdev_folio_get(inode, 0, GFP_KERNEL);
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(folio));
+	KUNIT_EXPECT_FALSE(test, folio_test_dirty(folio));
+	KUNIT_EXPECT_FALSE(test, mapping_unevictable(inode->i_mapping));
+	KUNIT_EXPECT_FALSE(test, mmapdev_store_differs(store_of(test), 0));
+	KUNIT_EXPECT_EQ(test, mmapdev_folio_dirty(inode, folio), 0);
+	KUNIT_EXPECT_TRUE(test, folio_test_dirty(folio));
+	KUNIT_EXPECT_TRUE(test, mmapdev_store_differs(store_of(test), 0));
+	folio_unlock(folio);
+	folio_put(folio);
+}
+
+/* Written back is not durable. */
+static void writeback_alone_does_not_survive(struct kunit *test)
+{
+	struct inode *inode = test->priv;
+
+	fill(test, 0, 'a');
+	KUNIT_EXPECT_EQ(test, filemap_write_and_wait(inode->i_mapping), 0);
+	KUNIT_EXPECT_TRUE(test, mmapdev_store_has(store_of(test), 0));
+	KUNIT_EXPECT_TRUE(test, mmapdev_store_differs(store_of(test), 0));
+	cut(test);
+	KUNIT_EXPECT_FALSE(test, mmapdev_store_has(store_of(test), 0));
+	KUNIT_EXPECT_EQ(test, byte(test, 0), 0);
+}
+
+static void flush_takes_the_pages_of_its_range(struct kunit *test)
+{
+	pgoff_t index;
+
+	for (index = 0; index < 4; index++)
+		fill(test, index, 'a');
+	/* One byte of page 1, and one of page 2. */
+	KUNIT_EXPECT_EQ(test, mmapdev_sync(test->priv, 2 * PAGE_SIZE - 1,
+					   2 * PAGE_SIZE), 0);
+	cut(test);
+	for (index = 0; index < 4; index++)
+		KUNIT_EXPECT_EQ(test, byte(test, index),
+				index == 1 || index == 2 ? 'a' : 0);
+}
+
+/* What was written back stays readable when the page cache has let it go. */
+static void reclaimed_page_is_loaded_again(struct kunit *test)
+{
+	struct inode *inode = test->priv;
+
+	fill(test, 3, 'p');
+	KUNIT_EXPECT_EQ(test, filemap_write_and_wait(inode->i_mapping), 0);
+	invalidate_mapping_pages(inode->i_mapping, 0, -1);
+	KUNIT_EXPECT_EQ(test, inode->i_mapping->nrpages, 0);
+	KUNIT_EXPECT_EQ(test, byte(test, 3), 'p');
+	KUNIT_EXPECT_EQ(test, mmapdev_sync(inode, 0, LLONG_MAX), 0);
+	invalidate_mapping_pages(inode->i_mapping, 0, -1);
+	KUNIT_EXPECT_EQ(test, byte(test, 3), 'p');
+}
+
+/* An old image is replaced, never changed under way. */
+static void flush_replaces_the_image(struct kunit *test)
+{
+	struct inode *inode = test->priv;
+
+	fill(test, 0, 'a');
+	KUNIT_EXPECT_EQ(test, mmapdev_sync(test->priv, 0, LLONG_MAX), 0);
+	fill(test, 0, 'b');
+	KUNIT_EXPECT_EQ(test, filemap_write_and_wait(inode->i_mapping), 0);
+	cut(test);
+	KUNIT_EXPECT_EQ(test, byte(test, 0), 'a');
+	fill(test, 0, 'c');
+	KUNIT_EXPECT_EQ(test, mmapdev_sync(test->priv, 0, LLONG_MAX), 0);
+	cut(test);
+	KUNIT_EXPECT_EQ(test, byte(test, 0), 'c');
+}
+
+/* A page that is dirty again when it is flushed still has its reservation. */
+static void dirty_again_is_still_reserved(struct kunit *test)
+{
+	struct inode *inode = test->priv;
+
+	fill(test, 0, 'a');
+	KUNIT_EXPECT_EQ(test, mmapdev_sync(inode, 0, LLONG_MAX), 0);
+	fill(test, 0, 'b');
+	KUNIT_EXPECT_EQ(test, filemap_write_and_wait(inode->i_mapping), 0);
+	fill(test, 0, 'c');
+	KUNIT_EXPECT_EQ(test, mmapdev_store_flush(inode, 0, LLONG_MAX), 0);
+	KUNIT_EXPECT_TRUE(test, mmapdev_store_differs(store_of(test), 0));
+	KUNIT_EXPECT_EQ(test, byte(test, 0), 'c');
+	cut(test);
+	KUNIT_EXPECT_EQ(test, byte(test, 0), 'b');
+}
+
+/* Shrinking takes pages away at once, and for good only when it is synced. */
+static void shrinking_is_undone_unless_synced(struct kunit *test)
+{
+	struct inode *inode = test->priv;
+
+	fill(test, 5, 'a');
+	KUNIT_EXPECT_EQ(test, mmapdev_sync(inode, 0, LLONG_MAX), 0);
+	KUNIT_ASSERT_EQ(test, mmapdev_resize(inode, PAGE_SIZE), 0);
+	KUNIT_ASSERT_EQ(test, mmapdev_resize(inode, SIZE), 0);
+	KUNIT_EXPECT_FALSE(test, mmapdev_store_has(store_of(test), 5));
+	KUNIT_EXPECT_EQ(test, byte(test, 5), 0);
+	cut(test);
+	KUNIT_EXPECT_EQ(test, i_size_read(inode), SIZE);
+	KUNIT_EXPECT_EQ(test, byte(test, 5), 'a');
+	KUNIT_ASSERT_EQ(test, mmapdev_resize(inode, PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, mmapdev_sync(inode, 0, LLONG_MAX), 0);
+	cut(test);
+	KUNIT_EXPECT_EQ(test, i_size_read(inode), PAGE_SIZE);
+	KUNIT_EXPECT_FALSE(test, mmapdev_store_has(store_of(test), 5));
+}
+
+/* A hole over which somebody stores again keeps hiding the image. */
+static void hole_under_a_reservation_stays_a_hole(struct kunit *test)
+{
+	struct inode *inode = test->priv;
+	struct mmapdev_store *store = store_of(test);
+
+	fill(test, 5, 'a');
+	KUNIT_EXPECT_EQ(test, mmapdev_sync(inode, 0, LLONG_MAX), 0);
+	KUNIT_ASSERT_EQ(test, mmapdev_resize(inode, PAGE_SIZE), 0);
+	KUNIT_ASSERT_EQ(test, mmapdev_resize(inode, SIZE), 0);
+	KUNIT_EXPECT_EQ(test, mmapdev_store_reserve(store, 5, GFP_KERNEL), 0);
+	KUNIT_EXPECT_FALSE(test, mmapdev_store_has(store, 5));
+	KUNIT_EXPECT_EQ(test, byte(test, 5), 0);
+	mmapdev_store_unreserve(store, 5);
+	KUNIT_EXPECT_FALSE(test, mmapdev_store_has(store, 5));
+	KUNIT_EXPECT_EQ(test, mmapdev_sync(inode, 0, LLONG_MAX), 0);
+	cut(test);
+	KUNIT_EXPECT_FALSE(test, mmapdev_store_has(store, 5));
+}
+
+/* Every page of both sides of the store goes back to the limit. */
+static void death_gives_the_stores_pages_back(struct kunit *test)
+{
+	struct inode *inode = test->priv;
+	unsigned long used = mmapdev_limit_used();
+
+	fill(test, 0, 'a');
+	KUNIT_EXPECT_EQ(test, mmapdev_limit_used(), used + 1);
+	KUNIT_EXPECT_EQ(test, mmapdev_sync(inode, 0, LLONG_MAX), 0);
+	fill(test, 0, 'b');
+	KUNIT_EXPECT_EQ(test, mmapdev_limit_used(), used + 2);
+	fill(test, 1, 'b');
+	KUNIT_EXPECT_EQ(test, mmapdev_limit_used(), used + 3);
+	iput(inode);
+	test->priv = NULL;
+	KUNIT_EXPECT_EQ(test, mmapdev_limit_used(), used);
+}
+
+static struct kunit_case durable_cases[] = {
+	KUNIT_CASE(folio_is_clean_until_a_store),
+	KUNIT_CASE(writeback_alone_does_not_survive),
+	KUNIT_CASE(flush_takes_the_pages_of_its_range),
+	KUNIT_CASE(reclaimed_page_is_loaded_again),
+	KUNIT_CASE(flush_replaces_the_image),
+	KUNIT_CASE(dirty_again_is_still_reserved),
+	KUNIT_CASE(shrinking_is_undone_unless_synced),
+	KUNIT_CASE(hole_under_a_reservation_stays_a_hole),
+	KUNIT_CASE(death_gives_the_stores_pages_back),
+	{}
+};
+
+static struct kunit_suite durable_suite = {
+	.name		= "mmapdev_durable",
+	.init		= durable_setup,
+	.exit		= durable_teardown,
+	.test_cases	= durable_cases,
+};
+
+kunit_test_suites(&durable_suite);

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Durable objects' pages on their way to the store: dirty, written back,
+ * flushed.
+ *
+ * Which page is dirty is in the page cache's tags, so that a sync costs by
+ * dirty pages; errors are in the mapping's errseq, so that each open file hears
+ * of one once.
+ */
+
+#include "mmapdev.h"
+
+#include <linux/pagemap.h>
+#include <linux/writeback.h>
+
+#include "compat.h"
+#include "trace.h"
+
+/**
+ * mmapdev_folio_dirty - note that a folio is about to differ from the store
+ * @inode: the object
+ * @folio: locked, part of the object
+ *
+ * Nothing to do for an anonymous object, whose folios are always dirty.
+ *
+ * Context: May sleep.
+ * Return: 0; -ENOSPC over the limit or if the store is full; -ENOMEM.
+ */
+int mmapdev_folio_dirty(struct inode *inode, struct folio *folio)
+{
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
+	int err;
+
+	if (!store || folio_test_dirty(folio))
+		return 0;
+	/* Reclaim must not come to wait for the folio that we have locked. */
+	err = mmapdev_store_reserve(store, folio->index, GFP_NOFS);
+	if (!err)
+		folio_mark_dirty(folio);
+	return err;
+}
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_folio_dirty);
+
+static int write_folio(struct folio *folio, struct writeback_control *wbc,
+		       void *data)
+{
+	struct inode *inode = data;
+	struct mmapdev_object *object = mmapdev_object_of(inode);
+	pgoff_t index = folio->index;
+	int err;
+
+	folio_start_writeback(folio);
+	err = mmapdev_inject(inode, MMAPDEV_EVENT_WRITEBACK, folio_pos(folio));
+	if (!err)
+		err = mmapdev_store_write(object->store, folio,
+					  i_size_read(inode));
+	if (err)
+		mapping_set_error(inode->i_mapping, err);
+	if (err && object->store->after_error == MMAPDEV_AFTER_ERROR_DIRTY)
+		folio_redirty_for_writepage(wbc, folio);
+	mmapdev_count(object, MMAPDEV_WRITEBACKS, 1);
+	trace_mmapdev_writeback(inode, folio, err);
+	folio_unlock(folio);
+	folio_end_writeback(folio);
+	if (err)
+		mmapdev_store_revert(inode, index);
+	return 0;
+}
+
+static int durable_writepages(struct address_space *mapping,
+			      struct writeback_control *wbc)
+{
+	return mmapdev_write_folios(mapping, wbc, write_folio, mapping->host);
+}
+
+static void durable_freed(struct folio *folio)
+{
+	mmapdev_count_total(MMAPDEV_PAGES_FREED, folio_nr_pages(folio));
+	trace_mmapdev_folio_free(folio);
+}
+
+const struct address_space_operations mmapdev_durable_aops = {
+	.dirty_folio	= filemap_dirty_folio,
+	.writepages	= durable_writepages,
+	.migrate_folio	= filemap_migrate_folio,
+	.free_folio	= durable_freed,
+	MMAPDEV_ERROR_REMOVE(mmapdev_generic_error_remove),
+};
+
+/**
+ * mmapdev_sync - make a range durable
+ * @inode: the object
+ * @from: first byte
+ * @to: last byte
+ *
+ * Context: May sleep.
+ * Return: 0 or an error, which does not advance any file's errseq.
+ */
+int mmapdev_sync(struct inode *inode, loff_t from, loff_t to)
+{
+	struct mmapdev_object *object = mmapdev_object_of(inode);
+	unsigned long cuts = READ_ONCE(object->cuts);
+	int err = filemap_fdatawrite_range(inode->i_mapping, from, to);
+	int ret;
+
+	/* Not filemap_fdatawait_range(), which would take the error away. */
+	ret = filemap_fdatawait_range_keep_errors(inode->i_mapping, from, to);
+	err = err ?: ret;
+	ret = mmapdev_store_flush(inode, from, to);
+	mmapdev_count(object, MMAPDEV_FLUSHES, 1);
+	trace_mmapdev_flush(inode, from, to, ret);
+	/* A power cut on the way took what had not come through. */
+	if (cuts != READ_ONCE(object->cuts))
+		ret = -EIO;
+	return err ?: ret;
+}
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_sync);
+
+/**
+ * mmapdev_fsync - fsync(2), fdatasync(2), msync(2) with MS_SYNC
+ * @file: any face of the object
+ * @from: first byte
+ * @to: last byte
+ * @datasync: whether what is not needed to read the bytes may be left out: there
+ *	is nothing else that survives
+ *
+ * Context: May sleep.
+ * Return: 0; -EIO for a file from before a power cut; an error since this file
+ *	last heard of one.
+ */
+int mmapdev_fsync(struct file *file, loff_t from, loff_t to, int datasync)
+{
+	struct inode *inode = file->f_mapping->host;
+	int err = 0;
+	int ret;
+
+	if (!mmapdev_object_of(inode)->store)
+		return 0;
+	if (mmapdev_file_dead(file))
+		return -EIO;
+	err = mmapdev_sync(inode, from, to);
+	ret = file_check_and_advance_wb_err(file);
+	return err ?: ret;
+}
+
+/**
+ * mmapdev_partial_dirty - a page at the edge of what is taken away changes
+ * @inode: the object
+ * @pos: the edge, in bytes
+ *
+ * The part of the page that is zeroed must come to be zero in the store, too.
+ * Called before, when it can fail, and after, when the page has its reservation
+ * and cannot: it may have been written back in between.
+ *
+ * Context: Holds i_rwsem and invalidate_lock; may sleep.
+ * Return: 0; an error of loading the page, or of its reservation.
+ */
+int mmapdev_partial_dirty(struct inode *inode, loff_t pos)
+{
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
+	pgoff_t index = pos >> PAGE_SHIFT;
+	struct folio *folio;
+	int err;
+
+	if (!store || !offset_in_page(pos) || mmapdev_is_hole(inode, index))
+		return 0;
+	folio = mmapdev_folio_get(inode, index, GFP_KERNEL);
+	if (IS_ERR(folio))
+		return PTR_ERR(folio);
+	err = mmapdev_folio_dirty(inode, folio);
+	folio_unlock(folio);
+	folio_put(folio);
+	return err;
+}

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Errors on the way to the store: who hears of one, how often, and what becomes
+ * of the page. On objects they are injected; ext4 has a disk that fails.
+ */
+#include "kselftest_harness.h"
+
+#include "child.h"
+#include "durable.h"
+#include "failing_disk.h"
+#include "knob.h"
+
+static struct disk disk;
+
+/* The same ext4, but on a failing disk, and without a journal to abort. */
+static void ext4_prepare_failing(void)
+{
+	mount_modules();
+	ext4_image = image_new(EXT4_BYTES);
+	if (ext4_image < 0 || ext4_make(ext4_image, false) ||
+	    ftruncate(ext4_image, EXT4_BYTES + DISK_TAIL * SECTOR) ||
+	    disk_new(&disk, ext4_image))
+		return;
+	ext4_root = mount_new("ext4", "source", disk.path);
+	disk_forget(&disk);
+}
+
+DURABLE_FIXTURE(errors);
+ALL_KINDS(errors);
+
+/* From now on these pages cannot be written: 0, or -1. */
+static int break_pages(const struct durable *d, size_t first, size_t pages)
+{
+	unsigned long long per_page = getpagesize() / SECTOR;
+	unsigned long long sector;
+
+	if (d->kind != EXT4)
+		return durable_rule(d, MMAPDEV_EVENT_WRITEBACK,
+				    MMAPDEV_ACTION_EIO, first, pages) ? 0 : -1;
+	sector = file_sector(d->fd);
+	if (!sector || syncfs(d->fd))
+		return -1;
+	return disk_break(&disk, sector + first * per_page, pages * per_page);
+}
+
+static int break_flush(const struct durable *d)
+{
+	if (d->kind != EXT4)
+		return durable_rule(d, MMAPDEV_EVENT_FLUSH, MMAPDEV_ACTION_EIO,
+				    0, 0) ? 0 : -1;
+	return syncfs(d->fd) ? -1 : disk_break_flush(&disk);
+}
+
+static int repair(const struct durable *d)
+{
+	return d->kind == EXT4 ? disk_repair(&disk) : durable_unrule(d, 0);
+}
+
+/* What a call told: an error number, or 0. */
+static int sync_result(int ret)
+{
+	return ret ? errno : 0;
+}
+
+/* Write back what is dirty without anybody hearing of an error. */
+static void write_back_unheard(void)
+{
+	sync();
+}
+
+TEST_F(errors, each_open_file_hears_once)
+{
+	int other = durable_open(&self->d, O_RDWR);
+
+	ASSERT_GE(other, 0);
+	ASSERT_EQ(0, break_pages(&self->d, 0, DURABLE_PAGES));
+	store_capitals(self->p, DURABLE_PAGES);
+	EXPECT_EQ(EIO, sync_result(fsync(self->d.fd)));
+	EXPECT_EQ(0, sync_result(fsync(self->d.fd)));
+	EXPECT_EQ(EIO, sync_result(fdatasync(other)));
+	EXPECT_EQ(0, sync_result(fdatasync(other)));
+	EXPECT_EQ(0, sync_result(fsync(self->d.fd)));
+	ASSERT_EQ(0, repair(&self->d));
+	close(other);
+}
+
+/* Which call it is, and through which of a file's descriptors, is all one. */
+TEST_F(errors, calls_and_descriptors_of_one_open_file_share_it)
+{
+	int same = dup(self->d.fd);
+
+	ASSERT_EQ(0, break_pages(&self->d, 0, DURABLE_PAGES));
+	store_capitals(self->p, DURABLE_PAGES);
+	EXPECT_EQ(EIO, sync_result(msync(self->p, self->length, MS_SYNC)));
+	EXPECT_EQ(0, sync_result(fsync(self->d.fd)));
+	EXPECT_EQ(0, sync_result(fsync(same)));
+	store_capitals(self->p, DURABLE_PAGES);
+	EXPECT_EQ(EIO, sync_result(fsync(same)));
+	EXPECT_EQ(0, sync_result(msync(self->p, self->length, MS_SYNC)));
+	ASSERT_EQ(0, repair(&self->d));
+	close(same);
+}
+
+TEST_F(errors, msync_hears_through_the_mapped_file_even_when_it_is_closed)
+{
+	int other = durable_open(&self->d, O_RDWR);
+	unsigned char *q = mmap(NULL, self->length, RW, MAP_SHARED, other, 0);
+
+	ASSERT_NE(MAP_FAILED, q);
+	ASSERT_EQ(0, close(other));
+	ASSERT_EQ(0, break_pages(&self->d, 0, DURABLE_PAGES));
+	store_capitals(q, DURABLE_PAGES);
+	EXPECT_EQ(EIO, sync_result(fsync(self->d.fd)));
+	EXPECT_EQ(EIO, sync_result(msync(q, self->length, MS_SYNC)));
+	EXPECT_EQ(0, sync_result(msync(q, self->length, MS_SYNC)));
+	EXPECT_EQ(0, sync_result(msync(self->p, self->length, MS_SYNC)));
+	ASSERT_EQ(0, repair(&self->d));
+	munmap(q, self->length);
+}
+
+TEST_F(errors, msync_of_one_page_hears_of_another_page)
+{
+	ASSERT_EQ(0, break_pages(&self->d, 6, 1));
+	memset(self->p + 6 * self->page, 'x', self->page);
+	write_back_unheard();
+	EXPECT_EQ(EIO, sync_result(msync(self->p, self->page, MS_SYNC)));
+	EXPECT_EQ(0, sync_result(msync(self->p, self->length, MS_SYNC)));
+	ASSERT_EQ(0, repair(&self->d));
+}
+
+/* Not at the store, nor when the disk is well again by then. */
+TEST_F(errors, background_error_is_told_by_the_next_sync)
+{
+	ASSERT_EQ(0, break_pages(&self->d, 0, DURABLE_PAGES));
+	memset(self->p, 'x', self->page);
+	write_back_unheard();
+	ASSERT_EQ(0, repair(&self->d));
+	memset(self->p, 'y', self->page);
+	EXPECT_EQ(0, sync_result(msync(self->p, self->page, MS_ASYNC)));
+	EXPECT_EQ(EIO, sync_result(msync(self->p, self->page, MS_SYNC)));
+	EXPECT_EQ(0, sync_result(msync(self->p, self->page, MS_SYNC)));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("ybcdefgh", file_bytes(self->d.fd));
+}
+
+TEST_F(errors, later_opener_hears_of_an_error_that_nobody_has_heard_of)
+{
+	int later, latest;
+
+	ASSERT_EQ(0, break_pages(&self->d, 0, DURABLE_PAGES));
+	store_capitals(self->p, DURABLE_PAGES);
+	write_back_unheard();
+	later = durable_open(&self->d, O_RDWR);
+	ASSERT_GE(later, 0);
+	EXPECT_EQ(EIO, sync_result(fsync(later)));
+	latest = durable_open(&self->d, O_RDWR);
+	ASSERT_GE(latest, 0);
+	EXPECT_EQ(0, sync_result(fsync(latest)));
+	EXPECT_EQ(0, sync_result(fsync(later)));
+	EXPECT_EQ(EIO, sync_result(fsync(self->d.fd)));
+	ASSERT_EQ(0, repair(&self->d));
+	close(later);
+	close(latest);
+}
+
+TEST_F(errors, close_and_munmap_tell_nothing_and_take_nothing_away)
+{
+	int other = durable_open(&self->d, O_RDWR);
+
+	ASSERT_GE(other, 0);
+	ASSERT_EQ(0, break_pages(&self->d, 0, DURABLE_PAGES));
+	store_capitals(self->p, DURABLE_PAGES);
+	write_back_unheard();
+	EXPECT_EQ(0, close(other));
+	EXPECT_EQ(0, munmap(self->p, self->length));
+	self->p = NULL;
+	EXPECT_EQ(EIO, sync_result(fsync(self->d.fd)));
+	ASSERT_EQ(0, repair(&self->d));
+}
+
+static int fsync_in_child(void *arg, struct turn *t)
+{
+	const struct durable *d = arg;
+
+	return fsync(d->fd) ? errno : 0;
+}
+
+TEST_F(errors, forked_child_shares_its_parents_open_file)
+{
+	ASSERT_EQ(0, break_pages(&self->d, 0, DURABLE_PAGES));
+	store_capitals(self->p, DURABLE_PAGES);
+	EXPECT_EQ(EIO, child_run(fsync_in_child, &self->d));
+	EXPECT_EQ(0, sync_result(fsync(self->d.fd)));
+	ASSERT_EQ(0, repair(&self->d));
+}
+
+/* Memory and store differ, and no sync will ever tell again. */
+TEST_F(errors, page_is_clean_after_the_error_and_not_tried_again)
+{
+	ASSERT_EQ(0, break_pages(&self->d, 2, 3));
+	store_capitals(self->p, DURABLE_PAGES);
+	EXPECT_EQ(EIO, sync_result(fsync(self->d.fd)));
+	ASSERT_EQ(0, repair(&self->d));
+	EXPECT_STREQ("ABCDEFGH", file_bytes(self->d.fd));
+	EXPECT_EQ(0, sync_result(fsync(self->d.fd)));
+	EXPECT_EQ(0, sync_result(msync(self->p, self->length, MS_SYNC)));
+	EXPECT_STREQ("ABCDEFGH", file_bytes(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("ABcdeFGH", file_bytes(self->d.fd));
+}
+
+TEST_F(errors, page_that_was_lost_comes_back_older_when_memory_is_needed)
+{
+	ASSERT_EQ(0, break_pages(&self->d, 2, 3));
+	store_capitals(self->p, DURABLE_PAGES);
+	EXPECT_EQ(EIO, sync_result(fsync(self->d.fd)));
+	ASSERT_EQ(0, repair(&self->d));
+	EXPECT_EQ(0, sync_result(fsync(self->d.fd)));
+	ASSERT_EQ(0, munmap(self->p, self->length));
+	self->p = NULL;
+	ASSERT_EQ(0, file_write("/proc/sys/vm/drop_caches", "1"));
+	EXPECT_STREQ("ABcdeFGH", file_bytes(self->d.fd));
+}
+
+TEST_F(errors, page_stored_to_again_is_written_again)
+{
+	ASSERT_EQ(0, break_pages(&self->d, 2, 1));
+	store_capitals(self->p, DURABLE_PAGES);
+	EXPECT_EQ(EIO, sync_result(fsync(self->d.fd)));
+	ASSERT_EQ(0, repair(&self->d));
+	self->p[2 * self->page] = 'C';
+	EXPECT_EQ(0, sync_result(msync(self->p, self->length, MS_SYNC)));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("ABCDEFGH", file_bytes(self->d.fd));
+}
+
+TEST_F(errors, synchronous_write_tells_its_own_error)
+{
+	int sync = durable_open(&self->d, O_RDWR | O_DSYNC);
+
+	ASSERT_GE(sync, 0);
+	ASSERT_EQ(0, break_pages(&self->d, 1, 1));
+	EXPECT_EQ(-1, pwrite(sync, "x", 1, self->page));
+	EXPECT_EQ(EIO, errno);
+	EXPECT_EQ(EIO, sync_result(fsync(self->d.fd)));
+	ASSERT_EQ(0, repair(&self->d));
+	EXPECT_EQ(1, pwrite(sync, "x", 1, self->page));
+	close(sync);
+}
+
+/* The error of the first mapping ends the call. */
+TEST_F(errors, msync_stops_at_the_mapping_that_fails)
+{
+	unsigned char *q = self->p + 4 * self->page;
+
+	ASSERT_EQ(0, break_pages(&self->d, 0, 2));
+	/* The second half becomes the first, a mapping of its own. */
+	ASSERT_EQ(q, mmap(q, 2 * self->page, RW, MAP_SHARED | MAP_FIXED,
+			  self->d.fd, 6 * self->page));
+	memset(self->p, 'x', self->page);
+	memset(q, 'y', self->page);
+	EXPECT_EQ(EIO, sync_result(msync(self->p, self->length, MS_SYNC)));
+	ASSERT_EQ(0, repair(&self->d));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+}
+
+/* Nothing is lost by it: what was written waits for the next flush. */
+TEST_F(errors, flush_error_is_told_to_its_caller_and_the_next_flush_suffices)
+{
+	int other = durable_open(&self->d, O_RDWR);
+
+	ASSERT_GE(other, 0);
+	ASSERT_EQ(0, break_flush(&self->d));
+	store_capitals(self->p, DURABLE_PAGES);
+	EXPECT_EQ(EIO, sync_result(msync(self->p, self->length, MS_SYNC)));
+	EXPECT_EQ(EIO, sync_result(fsync(self->d.fd)));
+	EXPECT_EQ(EIO, sync_result(fsync(other)));
+	ASSERT_EQ(0, repair(&self->d));
+	EXPECT_EQ(0, sync_result(fsync(self->d.fd)));
+	EXPECT_EQ(0, sync_result(fsync(other)));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("ABCDEFGH", file_bytes(self->d.fd));
+	close(other);
+}
+
+TEST_F(errors, memory_error_in_a_dirty_page_is_told_by_the_next_sync)
+{
+	self->p[3 * self->page] = 'x';
+	if (madvise(self->p + 3 * self->page, self->page, MADV_HWPOISON) &&
+	    errno == EINVAL)
+		SKIP(return, "no MADV_HWPOISON");
+	EXPECT_EQ(EIO, sync_result(fsync(self->d.fd)));
+	EXPECT_EQ(0, sync_result(fsync(self->d.fd)));
+}
+
+/* What an object can be asked to do with such pages. */
+DURABLE_FIXTURE(after_error);
+
+#define AFTER_ERROR(name, the_kind)					\
+	DURABLE_VARIANT(after_error, mmapdev_##name##_dirty,		\
+			.kind = the_kind,				\
+			.after_error = MMAPDEV_AFTER_ERROR_DIRTY);	\
+	DURABLE_VARIANT(after_error, mmapdev_##name##_revert,		\
+			.kind = the_kind,				\
+			.after_error = MMAPDEV_AFTER_ERROR_REVERT)
+
+AFTER_ERROR(memory, MEMORY);
+AFTER_ERROR(on_tmpfs, ON_TMPFS);
+
+TEST_F(after_error, page_is_kept_dirty_or_reverted)
+{
+	bool dirty = variant->after_error == MMAPDEV_AFTER_ERROR_DIRTY;
+
+	ASSERT_EQ(0, break_pages(&self->d, 2, 3));
+	store_capitals(self->p, DURABLE_PAGES);
+	EXPECT_EQ(EIO, sync_result(fsync(self->d.fd)));
+	EXPECT_STREQ(dirty ? "ABCDEFGH" : "ABcdeFGH", file_bytes(self->d.fd));
+	EXPECT_STREQ(dirty ? "ccdddccc" : "cccccccc",
+		     durable_states(&self->d, DURABLE_PAGES));
+	EXPECT_EQ(dirty ? 'C' : 'c', self->p[2 * self->page]);
+
+	/* Tried again, it fails again; or there is nothing to try. */
+	EXPECT_EQ(dirty ? EIO : 0, sync_result(fsync(self->d.fd)));
+	ASSERT_EQ(0, repair(&self->d));
+	EXPECT_EQ(0, sync_result(fsync(self->d.fd)));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ(dirty ? "ABCDEFGH" : "ABcdeFGH", file_bytes(self->d.fd));
+}
+
+/* With the default, states tell that a power cut would change the page. */
+DURABLE_FIXTURE(lost);
+OBJECT_KINDS(lost);
+
+TEST_F(lost, page_that_was_lost_is_seen_in_its_state_and_counted_by_a_cut)
+{
+	ASSERT_EQ(0, break_pages(&self->d, 2, 3));
+	store_capitals(self->p, DURABLE_PAGES);
+	EXPECT_EQ(EIO, sync_result(fsync(self->d.fd)));
+	EXPECT_STREQ("ccpppccc", durable_states(&self->d, DURABLE_PAGES));
+	EXPECT_EQ(0, sync_result(fsync(self->d.fd)));
+	EXPECT_STREQ("ccpppccc", durable_states(&self->d, DURABLE_PAGES));
+	EXPECT_EQ(3, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
+	EXPECT_STREQ("ABcdeFGH", file_bytes(self->d.fd));
+}
+
+int main(int argc, char **argv)
+{
+	ext4_prepare_failing();
+	return test_harness_run(argc, argv);
+}

@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The store in a file: which descriptors it takes, what is in the file when, and
+ * what becomes of an object whose file is full, cut short, or a block device.
+ */
+#include "kselftest_harness.h"
+
+#include "durable.h"
+#include "trap.h"
+
+#define FILE_KINDS(name)						\
+	DURABLE_VARIANT(name, mmapdev_on_tmpfs, .kind = ON_TMPFS);	\
+	DURABLE_VARIANT(name, mmapdev_on_ext4, .kind = ON_EXT4)
+
+/* Creating a store of the descriptor must fail so. */
+#define EXPECT_NO_STORE(error, fd) do {					\
+	errno = 0;							\
+	EXPECT_EQ(-1, durable_over((fd), 0, 0));			\
+	EXPECT_EQ((error), errno);					\
+} while (0)
+
+TEST(descriptor_must_be_open_for_reading_and_writing)
+{
+	struct durable d = { .fd = image_new(4096) };
+	int reads = durable_open(&d, O_RDONLY);
+	int writes = durable_open(&d, O_WRONLY);
+	int path = durable_open(&d, O_PATH);
+
+	ASSERT_LE(0, path);
+	EXPECT_NO_STORE(EBADF, reads);
+	EXPECT_NO_STORE(EBADF, writes);
+	EXPECT_NO_STORE(EBADF, path);
+	EXPECT_NO_STORE(EBADF, 1 << 20);	/* none */
+}
+
+TEST(descriptor_must_not_append)
+{
+	struct durable d = { .fd = image_new(4096) };
+
+	EXPECT_NO_STORE(EINVAL, durable_open(&d, O_RDWR | O_APPEND));
+}
+
+TEST(descriptor_must_be_of_a_regular_file_or_a_block_device)
+{
+	int ends[2];
+
+	ASSERT_EQ(0, pipe(ends));
+	EXPECT_NO_STORE(EINVAL, open("/dev/shm", O_RDONLY | O_DIRECTORY));
+	EXPECT_NO_STORE(EINVAL, ends[0]);
+	EXPECT_NO_STORE(EINVAL, ends[1]);
+	EXPECT_NO_STORE(EINVAL, open("/dev/null", O_RDWR));
+	EXPECT_NO_STORE(EINVAL, open("/dev/zero", O_RDWR));
+}
+
+TEST(object_cannot_be_the_store_of_an_object)
+{
+	struct durable d = durable_new(MEMORY, 4096, 0);
+	struct object o = object_open(MMAPDEV);
+	struct mmapdev_file want = { .flags = O_RDWR };
+	int file = ioctl(o.fd, MMAPDEV_IOC_GET_FILE, &want);
+
+	ASSERT_GE(d.fd, 0);
+	ASSERT_GE(file, 0);
+	EXPECT_NO_STORE(ELOOP, d.fd);
+	EXPECT_NO_STORE(ELOOP, file);
+	EXPECT_NO_STORE(ELOOP, o.fd);
+}
+
+TEST(create_checks_every_field)
+{
+	int image = image_new(4096);
+	struct mmapdev_create good = {
+		.store = MMAPDEV_STORE_MEMORY,
+		.flags = O_RDWR,
+		.size = 4096,
+		.fd = -1,
+	};
+	struct mmapdev_create bad[12];
+	int n = 0;
+
+	for (int i = 0; i < 12; i++)
+		bad[i] = good;
+	bad[n++].store = MMAPDEV_STORE_NONE;
+	bad[n++].store = MMAPDEV_STORE_FILE + 1;
+	bad[n++].flags = O_RDWR | O_TRUNC;
+	bad[n++].flags = O_RDWR | O_DIRECT;
+	bad[n++].flags = O_ACCMODE;
+	bad[n++].after_error = MMAPDEV_AFTER_ERROR_REVERT + 1;
+	bad[n++].reserved[0] = 1;
+	bad[n++].reserved[4] = 1;
+	bad[n++].fd = image;		/* memory has no file */
+	bad[n++].fd = -2;
+	bad[n].store = MMAPDEV_STORE_FILE;	/* which has a size */
+	bad[n++].fd = image;
+	for (int i = 0; i < n; i++) {
+		errno = 0;
+		EXPECT_EQ(-1, create_call(&bad[i]));
+		EXPECT_EQ(EINVAL, errno);
+	}
+	bad[0] = good;
+	bad[0].size = 1ULL << 63;
+	EXPECT_EQ(-1, create_call(&bad[0]));
+	EXPECT_EQ(EFBIG, errno);
+	EXPECT_LE(0, create_call(&good));
+}
+
+DURABLE_FIXTURE(file_store);
+FILE_KINDS(file_store);
+
+TEST_F(file_store, info_tells_the_kind_and_the_files_size)
+{
+	struct mmapdev_info info = durable_info(&self->d);
+
+	EXPECT_EQ(MMAPDEV_STORE_FILE, info.store);
+	EXPECT_EQ(self->length, info.size);
+	EXPECT_EQ(self->length, info.durable_size);
+}
+
+TEST_F(file_store, pages_are_loaded_when_they_are_needed)
+{
+	int fd = durable_over(self->d.backing, 0, 0);
+	struct durable d = { .kind = ON_TMPFS, .fd = fd, .backing = -1 };
+	unsigned char byte;
+	unsigned char *p;
+
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(0, durable_info(&d).resident);
+	ASSERT_EQ(1, pread(fd, &byte, 1, 3 * self->page));
+	EXPECT_EQ('d', byte);
+	EXPECT_STREQ("...c....", durable_states(&d, DURABLE_PAGES));
+	p = mmap(NULL, self->length, RW, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_EQ('f', p[5 * self->page]);
+	EXPECT_STREQ("...c.c..", durable_states(&d, DURABLE_PAGES));
+	p[6 * self->page] = 'g';
+	EXPECT_STREQ("...c.cd.", durable_states(&d, DURABLE_PAGES));
+	close(fd);
+}
+
+TEST_F(file_store, file_has_the_bytes_after_the_sync_and_not_before)
+{
+	store_capitals(self->p, DURABLE_PAGES);
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.backing));
+	ASSERT_EQ(0, sync_file_range(self->d.fd, 0, 0, SYNC_FILE_RANGE_WRITE));
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.backing));
+	ASSERT_EQ(0, msync(self->p + self->page, 2 * self->page, MS_SYNC));
+	EXPECT_STREQ("aBCdefgh", file_bytes(self->d.backing));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	EXPECT_STREQ("ABCDEFGH", file_bytes(self->d.backing));
+}
+
+TEST_F(file_store, file_keeps_what_a_cut_leaves)
+{
+	store_capitals(self->p, DURABLE_PAGES);
+	ASSERT_EQ(0, msync(self->p, 3 * self->page, MS_SYNC));
+	ASSERT_EQ(0, ftruncate(self->d.fd, self->page));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("ABCdefgh", file_bytes(self->d.backing));
+	ASSERT_EQ(0, munmap(self->p, self->length));
+	self->p = NULL;
+	ASSERT_EQ(0, close(self->d.fd));
+	self->d.fd = -1;
+	EXPECT_STREQ("ABCdefgh", file_bytes(self->d.backing));
+}
+
+TEST_F(file_store, file_has_everything_after_the_last_close)
+{
+	store_capitals(self->p, DURABLE_PAGES);
+	ASSERT_EQ(0, ftruncate(self->d.fd, 9 * self->page + 7));
+	ASSERT_EQ(1, pwrite(self->d.fd, "x", 1, 9 * self->page));
+	ASSERT_EQ(0, munmap(self->p, self->length));
+	self->p = NULL;
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.backing));
+	ASSERT_EQ(0, close(self->d.fd));
+	self->d.fd = -1;
+	EXPECT_EQ(9 * self->page + 7, file_size(self->d.backing));
+	EXPECT_STREQ("ABCDEFGH0?", file_bytes(self->d.backing));
+}
+
+TEST_F(file_store, mapping_keeps_the_object_from_its_last_close)
+{
+	ASSERT_EQ(0, close(self->d.fd));
+	self->d.fd = -1;
+	store_capitals(self->p, DURABLE_PAGES);
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.backing));
+	ASSERT_EQ(0, msync(self->p, self->page, MS_SYNC));
+	EXPECT_STREQ("Abcdefgh", file_bytes(self->d.backing));
+	ASSERT_EQ(0, munmap(self->p, self->length));
+	self->p = NULL;
+	EXPECT_STREQ("ABCDEFGH", file_bytes(self->d.backing));
+}
+
+TEST_F(file_store, size_need_not_be_whole_pages)
+{
+	off_t size = 5 * self->page + 123;
+
+	ASSERT_EQ(0, ftruncate(self->d.fd, size));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	EXPECT_EQ(size, file_size(self->d.backing));
+	memset(self->p + 5 * self->page, 'x', self->page);
+	ASSERT_EQ(0, msync(self->p, self->length, MS_SYNC));
+	EXPECT_EQ(size, file_size(self->d.backing));
+	EXPECT_STREQ("abcdex", file_bytes(self->d.backing));
+	ASSERT_EQ(1, pwrite(self->d.fd, "x", 1, size));
+	ASSERT_EQ(0, fdatasync(self->d.fd));
+	EXPECT_EQ(size + 1, file_size(self->d.backing));
+	EXPECT_STREQ("abcdex", file_bytes(self->d.backing));
+}
+
+TEST_F(file_store, odd_file_is_loaded_to_its_end_and_zeros_follow)
+{
+	struct durable d = { .backing = -1 };
+	unsigned char *p;
+
+	ASSERT_EQ(0, ftruncate(self->d.backing, 2 * self->page + 10));
+	d.fd = durable_over(self->d.backing, 0, 0);
+	ASSERT_GE(d.fd, 0);
+	EXPECT_EQ(2 * self->page + 10, file_size(d.fd));
+	EXPECT_STREQ("abc", file_bytes(d.fd));
+	p = mmap(NULL, 3 * self->page, RW, MAP_SHARED, d.fd, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_TRUE(bytes_are(p + 2 * self->page, 'c', 10));
+	EXPECT_TRUE(bytes_are(p + 2 * self->page + 10, 0, self->page - 10));
+	close(d.fd);
+}
+
+/* Bytes that the file has lost are an error, never zeros. */
+TEST_F(file_store, file_cut_short_is_an_error_where_bytes_are_missing)
+{
+	int fd = durable_over(self->d.backing, 0, 0);
+	unsigned char *p, *at, byte;
+
+	ASSERT_GE(fd, 0);
+	p = mmap(NULL, self->length, RW, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_EQ('g', p[6 * self->page]);	/* that one is in memory */
+	ASSERT_EQ(0, ftruncate(self->d.backing, 4 * self->page + 1));
+	for (int i = 0; i < DURABLE_PAGES; i++) {
+		at = p + i * self->page;
+		errno = 0;
+		if (i < 4 || i == 6) {
+			EXPECT_NO_TRAP(trap_load(at));
+			EXPECT_EQ('a' + i, *at);
+			continue;
+		}
+		EXPECT_TRAP(trap_load(at), SIGBUS, BUS_ADRERR, at);
+		EXPECT_TRAP(trap_store(at, 'x'), SIGBUS, BUS_ADRERR, at);
+		EXPECT_EQ(-1, pread(fd, &byte, 1, i * self->page));
+		EXPECT_EQ(EIO, errno);
+		EXPECT_EQ(-1, pwrite(fd, "x", 1, i * self->page));
+	}
+	/* What is there is still synced. */
+	p[self->page] = 'x';
+	EXPECT_EQ(0, msync(p, 2 * self->page, MS_SYNC));
+	ASSERT_EQ(1, pread(self->d.backing, &byte, 1, self->page));
+	EXPECT_EQ('x', byte);
+	/* And no sync turns what is missing into zeros. */
+	at = p + 5 * self->page;
+	EXPECT_TRAP(trap_load(at), SIGBUS, BUS_ADRERR, at);
+	close(fd);
+}
+
+/*
+ * A file system that is full: the store's file has holes, and there is no page
+ * for them. A fixture of its own, with a small tmpfs or ext4.
+ */
+FIXTURE(full) {
+	struct durable d;
+	int root;
+	size_t page;
+	size_t length;
+	unsigned char *p;
+};
+
+FIXTURE_VARIANT(full) {
+	bool ext4;
+	int after_error;
+};
+
+DURABLE_VARIANT(full, mmapdev_on_tmpfs, .ext4 = false);
+DURABLE_VARIANT(full, mmapdev_on_ext4, .ext4 = true);
+DURABLE_VARIANT(full, mmapdev_on_tmpfs_tried_again,
+		.after_error = MMAPDEV_AFTER_ERROR_DIRTY);
+DURABLE_VARIANT(full, mmapdev_on_ext4_tried_again, .ext4 = true,
+		.after_error = MMAPDEV_AFTER_ERROR_DIRTY);
+
+static int small_file_system(bool ext4)
+{
+	int image;
+
+	if (!ext4)
+		return mount_new("tmpfs", "size", "256k");
+	image = image_new(2 << 20);
+	return image < 0 || ext4_make(image, false) ? -1 :
+		mount_image(image, "ext4");
+}
+
+/* Take what there is. */
+static int fill_up(int root)
+{
+	int fd = openat(root, "filler", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	char bytes[4096] = { 'f' };
+
+	while (write(fd, bytes, sizeof(bytes)) > 0 || errno == EINTR)
+		;
+	if (errno != ENOSPC || fsync(fd))
+		return -1;
+	return close(fd);
+}
+
+FIXTURE_SETUP(full)
+{
+	if (variant->ext4 && !durable_possible(EXT4))
+		SKIP(return, "no ext4 on a loop device");
+	self->page = getpagesize();
+	self->length = DURABLE_PAGES * self->page;
+	self->root = small_file_system(variant->ext4);
+	ASSERT_GE(self->root, 0);
+	self->d.backing = openat(self->root, "store",
+				 O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ASSERT_GE(self->d.backing, 0);
+	ASSERT_EQ(0, page_write(self->d.backing, 0, 'a'));
+	ASSERT_EQ(0, page_write(self->d.backing, 1, 'b'));
+	ASSERT_EQ(0, ftruncate(self->d.backing, self->length));
+	ASSERT_EQ(0, fsync(self->d.backing));
+	ASSERT_EQ(0, fill_up(self->root));
+	self->d.fd = durable_over(self->d.backing, 0, variant->after_error);
+	ASSERT_GE(self->d.fd, 0);
+	self->p = mmap(NULL, self->length, RW, MAP_SHARED, self->d.fd, 0);
+	ASSERT_NE(MAP_FAILED, self->p);
+}
+
+FIXTURE_TEARDOWN(full)
+{
+	if (self->p)
+		munmap(self->p, self->length);
+	durable_close(&self->d);
+	close(self->root);
+}
+
+TEST_F(full, sync_is_enospc_and_nothing_else_is_lost)
+{
+	memset(self->p, 'A', self->page);
+	ASSERT_EQ(0, msync(self->p, self->page, MS_SYNC));
+	memset(self->p + 4 * self->page, 'E', 2 * self->page);
+	errno = 0;
+	EXPECT_EQ(-1, msync(self->p + 4 * self->page, 2 * self->page, MS_SYNC));
+	EXPECT_EQ(ENOSPC, errno);
+	EXPECT_STREQ("Ab00EE00", file_bytes(self->d.fd));
+	EXPECT_STREQ("Ab000000", file_bytes(self->d.backing));
+
+	/* With pages that have their place it goes on. */
+	fsync(self->d.fd);	/* whose error has been told or is again */
+	memset(self->p + self->page, 'B', self->page);
+	EXPECT_EQ(0, msync(self->p + self->page, self->page, MS_SYNC));
+	EXPECT_STREQ("AB000000", file_bytes(self->d.backing));
+
+	/* And with room again, so do the others. */
+	ASSERT_EQ(0, unlinkat(self->root, "filler", 0));
+	if (variant->after_error == MMAPDEV_AFTER_ERROR_CLEAN)
+		memset(self->p + 4 * self->page, 'E', 2 * self->page);
+	EXPECT_EQ(0, msync(self->p, self->length, MS_SYNC));
+	EXPECT_STREQ("AB00EE00", file_bytes(self->d.backing));
+	EXPECT_EQ(0, fsync(self->d.fd));
+}
+
+/* A block device, with and without its cache, which then counts the writes. */
+FIXTURE(device) {
+	struct durable d;
+	char path[32];
+	size_t page;
+	unsigned char *p;
+};
+
+FIXTURE_VARIANT(device) {
+	int flags;
+};
+
+FIXTURE_VARIANT_ADD(device, mmapdev_cached) { .flags = O_RDWR };
+FIXTURE_VARIANT_ADD(device, mmapdev_direct) { .flags = O_RDWR | O_DIRECT };
+
+#define DEVICE_PAGES	256
+
+FIXTURE_SETUP(device)
+{
+	int image = image_new(DEVICE_PAGES * getpagesize());
+	int loop;
+
+	if (!durable_possible(EXT4))
+		SKIP(return, "no loop device");
+	self->page = getpagesize();
+	loop = loop_open(image, self->path, sizeof(self->path));
+	ASSERT_GE(loop, 0);
+	self->d.backing = open(self->path, variant->flags | O_CLOEXEC);
+	ASSERT_GE(self->d.backing, 0);
+	close(loop);
+	self->d.fd = durable_over(self->d.backing, 0, 0);
+	ASSERT_GE(self->d.fd, 0);
+	self->p = mmap(NULL, DEVICE_PAGES * self->page, RW, MAP_SHARED,
+		       self->d.fd, 0);
+	ASSERT_NE(MAP_FAILED, self->p);
+}
+
+FIXTURE_TEARDOWN(device)
+{
+	if (self->p)
+		munmap(self->p, DEVICE_PAGES * self->page);
+	durable_close(&self->d);
+}
+
+TEST_F(device, has_the_bytes_after_the_sync)
+{
+	int fd = open(self->path, O_RDONLY | O_CLOEXEC);
+
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(DEVICE_PAGES * self->page, file_size(self->d.fd));
+	store_capitals(self->p, 8);
+	ASSERT_EQ(0, msync(self->p, 3 * self->page, MS_SYNC));
+	EXPECT_EQ(0, strncmp(file_bytes(fd), "ABC00000", 8));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_EQ(0, strncmp(file_bytes(self->d.fd), "ABC00000", 8));
+	close(fd);
+}
+
+TEST_F(device, punched_pages_are_zeros_on_it)
+{
+	int fd = open(self->path, O_RDONLY | O_CLOEXEC);
+
+	ASSERT_GE(fd, 0);
+	store_capitals(self->p, 8);
+	ASSERT_EQ(0, fsync(self->d.fd));
+	ASSERT_EQ(0, madvise(self->p + self->page, 2 * self->page,
+			     MADV_REMOVE));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	EXPECT_EQ(0, strncmp(file_bytes(fd), "A00DEFGH", 8));
+	close(fd);
+}
+
+/* It cannot grow: the page past its end is a full disk's. */
+TEST_F(device, what_is_past_its_end_has_no_space)
+{
+	size_t end = DEVICE_PAGES * self->page;
+	unsigned char *q;
+
+	EXPECT_EQ(-1, pwrite(self->d.fd, "x", 1, end));
+	EXPECT_EQ(ENOSPC, errno);
+	ASSERT_EQ(0, ftruncate(self->d.fd, end + self->page));
+	q = mmap(NULL, self->page, RW, MAP_SHARED, self->d.fd, end);
+	ASSERT_NE(MAP_FAILED, q);
+	EXPECT_TRAP(trap_store(q + 5, 'x'), SIGBUS, BUS_ADRERR, q + 5);
+	munmap(q, self->page);
+}
+
+/* Requests to write that the device has had, or -1. */
+static long device_writes(const char *path)
+{
+	unsigned long v[5];
+	char stat[64];
+	FILE *file;
+	int n;
+
+	snprintf(stat, sizeof(stat), "/sys/block/%s/stat", path + 5);
+	file = fopen(stat, "r");
+	if (!file)
+		return -1;
+	n = fscanf(file, "%lu %lu %lu %lu %lu", &v[0], &v[1], &v[2], &v[3],
+		   &v[4]);
+	fclose(file);
+	return n == 5 ? (long)v[4] : -1;
+}
+
+/* 256 pages that are adjacent take a few writes, not one each. */
+TEST_F(device, adjacent_pages_are_written_together)
+{
+	long before;
+
+	memset(self->p, 'x', DEVICE_PAGES * self->page);
+	before = device_writes(self->path);
+	ASSERT_LE(0, before);
+	ASSERT_EQ(0, fsync(self->d.fd));
+	EXPECT_LT(before, device_writes(self->path));
+	EXPECT_GE(before + DEVICE_PAGES / 32, device_writes(self->path));
+}
+
+int main(int argc, char **argv)
+{
+	ext4_prepare();
+	return test_harness_run(argc, argv);
+}

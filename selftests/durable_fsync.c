@@ -1,0 +1,595 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What else makes an object durable, and what does not: sync calls, synchronous
+ * writes, the ends of mappings, files and processes; and the size, with what is
+ * on either side of it.
+ */
+#include "kselftest_harness.h"
+
+#include <linux/falloc.h>
+#include <sys/resource.h>
+#include <sys/uio.h>
+
+#include "child.h"
+#include "durable.h"
+#include "knob.h"
+
+DURABLE_FIXTURE(fsync);
+ALL_KINDS(fsync);
+
+/* Every page and the size, dirtied by stores and by writes. */
+static int change_all(unsigned char *p, int fd)
+{
+	store_capitals(p, DURABLE_PAGES / 2);
+	for (int i = DURABLE_PAGES / 2; i < DURABLE_PAGES + 2; i++)
+		if (page_write(fd, i, 'A' + i))
+			return -1;
+	return 0;
+}
+
+#define ALL_CHANGED	"ABCDEFGHIJ"
+
+TEST_F(fsync, fsync_makes_all_pages_and_the_size_durable)
+{
+	ASSERT_EQ(0, change_all(self->p, self->d.fd));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ(ALL_CHANGED, file_bytes(self->d.fd));
+}
+
+TEST_F(fsync, fdatasync_makes_all_pages_and_the_size_durable)
+{
+	ASSERT_EQ(0, change_all(self->p, self->d.fd));
+	ASSERT_EQ(0, fdatasync(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ(ALL_CHANGED, file_bytes(self->d.fd));
+}
+
+TEST_F(fsync, sync_makes_all_pages_and_the_size_durable)
+{
+	ASSERT_EQ(0, change_all(self->p, self->d.fd));
+	sync();
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ(ALL_CHANGED, file_bytes(self->d.fd));
+}
+
+TEST_F(fsync, syncfs_makes_all_pages_and_the_size_durable)
+{
+	ASSERT_EQ(0, change_all(self->p, self->d.fd));
+	ASSERT_EQ(0, syncfs(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ(ALL_CHANGED, file_bytes(self->d.fd));
+}
+
+TEST_F(fsync, descriptor_that_only_reads_syncs_all_the_same)
+{
+	int fd = durable_open(&self->d, O_RDONLY);
+
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, change_all(self->p, self->d.fd));
+	ASSERT_EQ(0, fsync(fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ(ALL_CHANGED, file_bytes(self->d.fd));
+	close(fd);
+}
+
+TEST_F(fsync, no_sync_call_makes_nothing_durable)
+{
+	ASSERT_EQ(0, change_all(self->p, self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+}
+
+TEST_F(fsync, writes_of_a_synchronous_file_are_durable_and_no_more)
+{
+	int flags[] = { O_DSYNC, O_SYNC };
+
+	store_capitals(self->p, DURABLE_PAGES);
+	for (int i = 0; i < 2; i++) {
+		int fd = durable_open(&self->d, O_RDWR | flags[i]);
+
+		ASSERT_GE(fd, 0);
+		ASSERT_EQ(0, page_write(fd, 2 + 2 * i, 'x' + i));
+		close(fd);
+	}
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("abxdyfgh", file_bytes(self->d.fd));
+}
+
+TEST_F(fsync, synchronous_write_past_the_end_makes_the_size_durable)
+{
+	int fd = durable_open(&self->d, O_RDWR | O_DSYNC);
+
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(1, pwrite(fd, "x", 1, self->length));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_EQ(self->length + 1, file_size(self->d.fd));
+	EXPECT_STREQ("abcdefghx", file_bytes(self->d.fd));
+	close(fd);
+}
+
+TEST_F(fsync, single_writes_can_be_synchronous)
+{
+	int flags[] = { RWF_DSYNC, RWF_SYNC };
+	unsigned char bytes[self->page];
+	struct iovec iov = { bytes, self->page };
+
+	for (int i = 0; i < 2; i++) {
+		memset(bytes, 'x' + i, self->page);
+		ASSERT_EQ(self->page,
+			  pwritev2(self->d.fd, &iov, 1, 3 * i * self->page,
+				   flags[i]));
+	}
+	memset(bytes, 'z', self->page);
+	ASSERT_EQ(self->page,
+		  pwritev2(self->d.fd, &iov, 1, 5 * self->page, 0));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("xbcyefgh", file_bytes(self->d.fd));
+}
+
+TEST_F(fsync, stores_through_a_synchronous_files_mapping_are_not_durable)
+{
+	int fd = durable_open(&self->d, O_RDWR | O_SYNC);
+	unsigned char *q;
+
+	ASSERT_GE(fd, 0);
+	q = mmap(NULL, self->length, RW, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, q);
+	store_capitals(q, DURABLE_PAGES);
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+	munmap(q, self->length);
+	close(fd);
+}
+
+TEST_F(fsync, munmap_and_close_lose_nothing_and_promise_nothing)
+{
+	int fd = durable_open(&self->d, O_RDWR);
+	unsigned char *q;
+
+	ASSERT_GE(fd, 0);
+	q = mmap(NULL, self->length, RW, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, q);
+	store_capitals(q, DURABLE_PAGES);
+	ASSERT_EQ(0, munmap(q, self->length));
+	ASSERT_EQ(0, munmap(self->p, self->length));
+	self->p = NULL;
+	ASSERT_EQ(0, close(fd));
+	EXPECT_STREQ("ABCDEFGH", file_bytes(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+}
+
+/* In a child: store through a mapping of its own, and wait to be killed. */
+static int store_own(void *arg, struct turn *t)
+{
+	const struct durable *d = arg;
+	int fd = durable_open(d, O_RDWR);
+	unsigned char *q = mmap(NULL, DURABLE_PAGES * getpagesize(), RW,
+				MAP_SHARED, fd, 0);
+
+	if (q == MAP_FAILED)
+		return 1;
+	store_capitals(q, DURABLE_PAGES);
+	return turn_done(t) || turn_wait(t);
+}
+
+TEST_F(fsync, exit_loses_nothing_and_promises_nothing)
+{
+	struct child c = child_start(store_own, &self->d);
+
+	ASSERT_EQ(0, child_done(&c));
+	ASSERT_EQ(0, child_go(&c));
+	ASSERT_EQ(0, child_end(&c));
+	EXPECT_STREQ("ABCDEFGH", file_bytes(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+}
+
+TEST_F(fsync, kill_loses_nothing_and_promises_nothing)
+{
+	struct child c = child_start(store_own, &self->d);
+
+	ASSERT_EQ(0, child_done(&c));
+	ASSERT_EQ(0, kill(c.pid, SIGKILL));
+	ASSERT_EQ(128 + SIGKILL, child_end(&c));
+	EXPECT_STREQ("ABCDEFGH", file_bytes(self->d.fd));
+	ASSERT_EQ(0, msync(self->p, 2 * self->page, MS_SYNC));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("ABcdefgh", file_bytes(self->d.fd));
+}
+
+/* Pages that are only in the store come back as they were. */
+TEST_F(fsync, dropped_caches_change_no_byte)
+{
+	store_capitals(self->p, 2);
+	ASSERT_EQ(0, msync(self->p, self->page, MS_SYNC));
+	ASSERT_EQ(0, munmap(self->p, self->length));
+	self->p = NULL;
+	ASSERT_EQ(0, file_write("/proc/sys/vm/drop_caches", "3"));
+	EXPECT_STREQ("ABcdefgh", file_bytes(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	ASSERT_EQ(0, file_write("/proc/sys/vm/drop_caches", "3"));
+	EXPECT_STREQ("Abcdefgh", file_bytes(self->d.fd));
+}
+
+/* Only an object tells what is written back but not durable. */
+DURABLE_FIXTURE(pending);
+OBJECT_KINDS(pending);
+
+#define WRITE_AND_WAIT	(SYNC_FILE_RANGE_WAIT_BEFORE |			\
+			 SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER)
+
+TEST_F(pending, sync_file_range_writes_but_promises_nothing)
+{
+	store_capitals(self->p, DURABLE_PAGES);
+	ASSERT_EQ(0, sync_file_range(self->d.fd, 2 * self->page,
+				     4 * self->page, WRITE_AND_WAIT));
+	EXPECT_STREQ("ddppppdd", durable_states(&self->d, DURABLE_PAGES));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+}
+
+TEST_F(pending, what_is_written_back_is_durable_after_a_sync_of_its_range)
+{
+	store_capitals(self->p, DURABLE_PAGES);
+	ASSERT_EQ(0, sync_file_range(self->d.fd, 0, 0, WRITE_AND_WAIT));
+	EXPECT_STREQ("pppppppp", durable_states(&self->d, DURABLE_PAGES));
+	ASSERT_EQ(0, msync(self->p + self->page, 2 * self->page, MS_SYNC));
+	EXPECT_STREQ("pccppppp", durable_states(&self->d, DURABLE_PAGES));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("aBCdefgh", file_bytes(self->d.fd));
+}
+
+TEST_F(pending, what_is_written_back_is_read_after_the_cache_was_dropped)
+{
+	store_capitals(self->p, DURABLE_PAGES);
+	ASSERT_EQ(0, sync_file_range(self->d.fd, 0, 0, WRITE_AND_WAIT));
+	ASSERT_EQ(0, munmap(self->p, self->length));
+	self->p = NULL;
+	ASSERT_EQ(0, file_write("/proc/sys/vm/drop_caches", "3"));
+	EXPECT_EQ(0, durable_info(&self->d).resident);
+	EXPECT_STREQ("ABCDEFGH", file_bytes(self->d.fd));
+}
+
+TEST_F(pending, dirty_again_after_writeback_survives_as_synced_last)
+{
+	memset(self->p, 'x', self->page);
+	ASSERT_EQ(0, sync_file_range(self->d.fd, 0, 0, WRITE_AND_WAIT));
+	memset(self->p, 'y', self->page);
+	EXPECT_STREQ("dccccccc", durable_states(&self->d, DURABLE_PAGES));
+	ASSERT_EQ(0, msync(self->p, self->page, MS_SYNC));
+	memset(self->p, 'z', self->page);
+	ASSERT_EQ(0, sync_file_range(self->d.fd, 0, 0, WRITE_AND_WAIT));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("ybcdefgh", file_bytes(self->d.fd));
+}
+
+TEST_F(pending, durable_size_is_told)
+{
+	EXPECT_EQ(self->length, durable_info(&self->d).durable_size);
+	ASSERT_EQ(0, ftruncate(self->d.fd, 3 * self->page + 1));
+	EXPECT_EQ(3 * self->page + 1, durable_info(&self->d).size);
+	EXPECT_EQ(self->length, durable_info(&self->d).durable_size);
+	ASSERT_EQ(0, fsync(self->d.fd));
+	EXPECT_EQ(3 * self->page + 1, durable_info(&self->d).durable_size);
+}
+
+/* The end of file, and pages taken away. */
+DURABLE_FIXTURE(size);
+ALL_KINDS(size);
+
+TEST_F(size, growth_is_lost_when_not_synced)
+{
+	ASSERT_EQ(0, ftruncate(self->d.fd, 12 * self->page));
+	EXPECT_STREQ("abcdefgh0000", file_bytes(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_EQ(self->length, file_size(self->d.fd));
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+}
+
+TEST_F(size, growth_is_durable_after_fsync_and_reads_as_zeros)
+{
+	ASSERT_EQ(0, ftruncate(self->d.fd, 10 * self->page + 1));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_EQ(10 * self->page + 1, file_size(self->d.fd));
+	EXPECT_STREQ("abcdefgh000", file_bytes(self->d.fd));
+}
+
+TEST_F(size, growth_is_durable_after_fdatasync)
+{
+	ASSERT_EQ(0, ftruncate(self->d.fd, 10 * self->page + 1));
+	ASSERT_EQ(0, fdatasync(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_EQ(10 * self->page + 1, file_size(self->d.fd));
+}
+
+/* At least as far as what was synced reaches. */
+TEST_F(size, growth_is_durable_after_msync_over_the_new_part)
+{
+	unsigned char *q;
+
+	ASSERT_EQ(0, ftruncate(self->d.fd, 12 * self->page));
+	q = mmap(NULL, 12 * self->page, RW, MAP_SHARED, self->d.fd, 0);
+	ASSERT_NE(MAP_FAILED, q);
+	memset(q + 8 * self->page, 'x', 2 * self->page);
+	ASSERT_EQ(0, msync(q + 8 * self->page, 2 * self->page, MS_SYNC));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_LE(10 * self->page, file_size(self->d.fd));
+	EXPECT_EQ(0, strncmp("abcdefghxx00", file_bytes(self->d.fd), 10));
+	munmap(q, 12 * self->page);
+}
+
+/* One page is synced, of which a part is before the new end. */
+TEST_F(size, growth_within_a_page_is_durable_after_msync_of_it)
+{
+	unsigned char *q;
+
+	ASSERT_EQ(0, ftruncate(self->d.fd, 8 * self->page + 100));
+	q = mmap(NULL, 9 * self->page, RW, MAP_SHARED, self->d.fd, 0);
+	ASSERT_NE(MAP_FAILED, q);
+	memset(q + 8 * self->page, 'x', 100);
+	ASSERT_EQ(0, msync(q + 8 * self->page, 1, MS_SYNC));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_EQ(8 * self->page + 100, file_size(self->d.fd));
+	EXPECT_STREQ("abcdefghx", file_bytes(self->d.fd));
+	munmap(q, 9 * self->page);
+}
+
+TEST_F(size, unsynced_pages_of_synced_growth_are_zeros)
+{
+	unsigned char *q;
+
+	ASSERT_EQ(0, ftruncate(self->d.fd, 12 * self->page));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	q = mmap(NULL, 12 * self->page, RW, MAP_SHARED, self->d.fd, 0);
+	ASSERT_NE(MAP_FAILED, q);
+	memset(q + 8 * self->page, 'x', 4 * self->page);
+	ASSERT_EQ(0, msync(q + 9 * self->page, self->page, MS_SYNC));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("abcdefgh0x00", file_bytes(self->d.fd));
+	munmap(q, 12 * self->page);
+}
+
+TEST_F(size, unsynced_shrink_is_undone_with_the_old_bytes)
+{
+	ASSERT_EQ(0, ftruncate(self->d.fd, 3 * self->page + 100));
+	EXPECT_STREQ("abcd", file_bytes(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_EQ(self->length, file_size(self->d.fd));
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+}
+
+TEST_F(size, synced_shrink_is_durable)
+{
+	ASSERT_EQ(0, ftruncate(self->d.fd, 3 * self->page + 100));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_EQ(3 * self->page + 100, file_size(self->d.fd));
+	EXPECT_STREQ("abcd", file_bytes(self->d.fd));
+	ASSERT_EQ(0, ftruncate(self->d.fd, self->length));
+	EXPECT_STREQ("abc?0000", file_bytes(self->d.fd));
+}
+
+TEST_F(size, shrink_and_growth_leave_zeros_never_the_old_bytes)
+{
+	unsigned char bytes[200];
+
+	ASSERT_EQ(0, ftruncate(self->d.fd, 3 * self->page + 100));
+	ASSERT_EQ(0, ftruncate(self->d.fd, self->length));
+	EXPECT_STREQ("abc?0000", file_bytes(self->d.fd));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("abc?0000", file_bytes(self->d.fd));
+	ASSERT_EQ(200, pread(self->d.fd, bytes, 200, 3 * self->page));
+	EXPECT_TRUE(bytes_are(bytes, 'd', 100));
+	EXPECT_TRUE(bytes_are(bytes + 100, 0, 100));
+}
+
+TEST_F(size, shrink_to_nothing_is_undone_or_durable)
+{
+	ASSERT_EQ(0, ftruncate(self->d.fd, 0));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+	ASSERT_EQ(0, ftruncate(self->d.fd, 0));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_EQ(0, file_size(self->d.fd));
+}
+
+/* A mapping can store past the end, in the last page; nobody may keep it. */
+TEST_F(size, bytes_past_the_end_are_never_stored)
+{
+	off_t end = 7 * self->page + 100;
+	unsigned char bytes[self->page];
+
+	ASSERT_EQ(0, ftruncate(self->d.fd, end));
+	memset(self->p + 7 * self->page, 'x', self->page);
+	ASSERT_EQ(0, msync(self->p, self->length, MS_SYNC));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	if (self->d.backing >= 0) {
+		EXPECT_EQ(end, file_size(self->d.backing));
+		ASSERT_EQ(0, ftruncate(self->d.backing, self->length));
+		ASSERT_EQ(self->page, pread(self->d.backing, bytes, self->page,
+					    7 * self->page));
+		EXPECT_TRUE(bytes_are(bytes, 'x', 100));
+		EXPECT_TRUE(bytes_are(bytes + 100, 0, self->page - 100));
+		ASSERT_EQ(0, ftruncate(self->d.backing, end));
+	}
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_EQ(end, file_size(self->d.fd));
+	ASSERT_EQ(0, ftruncate(self->d.fd, self->length));
+	ASSERT_EQ(self->page,
+		  pread(self->d.fd, bytes, self->page, 7 * self->page));
+	EXPECT_TRUE(bytes_are(bytes, 'x', 100));
+	EXPECT_TRUE(bytes_are(bytes + 100, 0, self->page - 100));
+}
+
+#define PUNCH	(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
+
+TEST_F(size, unsynced_punch_is_undone_and_a_synced_one_durable)
+{
+	ASSERT_EQ(0, fallocate(self->d.fd, PUNCH, 2 * self->page,
+			       3 * self->page));
+	EXPECT_STREQ("ab000fgh", file_bytes(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+	ASSERT_EQ(0, fallocate(self->d.fd, PUNCH, 2 * self->page,
+			       3 * self->page));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("ab000fgh", file_bytes(self->d.fd));
+}
+
+TEST_F(size, punch_of_parts_of_pages_is_durable_when_synced)
+{
+	unsigned char bytes[2];
+
+	ASSERT_EQ(0, fallocate(self->d.fd, PUNCH, 2 * self->page + 100,
+			       3 * self->page));
+	EXPECT_STREQ("ab?00?gh", file_bytes(self->d.fd));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("ab?00?gh", file_bytes(self->d.fd));
+	ASSERT_EQ(2, pread(self->d.fd, bytes, 2, 2 * self->page + 99));
+	EXPECT_EQ('c', bytes[0]);
+	EXPECT_EQ(0, bytes[1]);
+	ASSERT_EQ(2, pread(self->d.fd, bytes, 2, 5 * self->page + 99));
+	EXPECT_EQ(0, bytes[0]);
+	EXPECT_EQ('f', bytes[1]);
+}
+
+TEST_F(size, madv_remove_is_a_punch)
+{
+	ASSERT_EQ(0, madvise(self->p + self->page, self->page, MADV_REMOVE));
+	EXPECT_STREQ("a0cdefgh", file_bytes(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+}
+
+TEST_F(size, store_into_a_punched_page_survives_alone)
+{
+	ASSERT_EQ(0, fallocate(self->d.fd, PUNCH, self->page, 2 * self->page));
+	self->p[self->page] = 'x';
+	EXPECT_STREQ("a?0defgh", file_bytes(self->d.fd));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	memset(self->p + 2 * self->page, 'y', self->page);
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("a?0defgh", file_bytes(self->d.fd));
+}
+
+TEST_F(size, zero_range_is_durable_when_synced)
+{
+	ASSERT_EQ(0, fallocate(self->d.fd, FALLOC_FL_ZERO_RANGE, self->page,
+			       2 * self->page));
+	EXPECT_STREQ("a00defgh", file_bytes(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+	ASSERT_EQ(0, fallocate(self->d.fd, FALLOC_FL_ZERO_RANGE, self->page,
+			       2 * self->page));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("a00defgh", file_bytes(self->d.fd));
+}
+
+TEST_F(size, fallocate_grows_with_zeros_and_keeps_what_is_there)
+{
+	ASSERT_EQ(0, fallocate(self->d.fd, 0, 6 * self->page, 4 * self->page));
+	EXPECT_STREQ("abcdefgh00", file_bytes(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+	ASSERT_EQ(0, fallocate(self->d.fd, 0, 6 * self->page, 4 * self->page));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("abcdefgh00", file_bytes(self->d.fd));
+}
+
+/*
+ * More bytes than a control group may hold: pages have to go through the store
+ * and back. What an object in memory holds cannot leave it.
+ */
+#define ROOT		"/sys/fs/cgroup"
+#define GROUP		ROOT "/mmapdev-durable"
+#define GROUP_BYTES	"8388608"
+#define BIG_PAGES	4096	/* 16 MiB */
+#define CHUNK_PAGES	256
+
+FIXTURE(pressure) {
+	struct durable d;
+	bool grouped;
+};
+
+FIXTURE_VARIANT(pressure) {
+	enum durable_kind kind;
+};
+
+FIXTURE_VARIANT_ADD(pressure, mmapdev_on_ext4) { .kind = ON_EXT4 };
+FIXTURE_VARIANT_ADD(pressure, ext4) { .kind = EXT4 };
+
+FIXTURE_SETUP(pressure)
+{
+	char controllers[256];
+
+	if (!durable_possible(variant->kind))
+		SKIP(return, "no ext4 on a loop device");
+	if (file_read(ROOT "/cgroup.controllers", controllers,
+		      sizeof(controllers)) ||
+	    !strstr(controllers, "memory"))
+		SKIP(return, "no memory controller in " ROOT);
+	self->d = durable_new(variant->kind,
+			      (uint64_t)BIG_PAGES * getpagesize(), 0);
+	ASSERT_GE(self->d.fd, 0);
+	ASSERT_EQ(0, file_write(ROOT "/cgroup.subtree_control", "+memory"));
+	rmdir(GROUP);	/* there only if a run was killed */
+	ASSERT_EQ(0, mkdir(GROUP, 0755));
+	self->grouped = true;
+	ASSERT_EQ(0, file_write(GROUP "/memory.max", GROUP_BYTES));
+}
+
+FIXTURE_TEARDOWN_PARENT(pressure)
+{
+	if (self->grouped)
+		EXPECT_EQ(0, rmdir(GROUP));
+}
+
+/* In the group: a number into each page, synced now and then; then look. */
+static int store_and_look(void *arg, struct turn *t)
+{
+	const struct durable *d = arg;
+	size_t page = getpagesize();
+	char *p = mmap(NULL, BIG_PAGES * page, RW, MAP_SHARED, d->fd, 0);
+
+	if (p == MAP_FAILED || file_write(GROUP "/cgroup.procs", "0"))
+		return 1;
+	for (long i = 0; i < BIG_PAGES; i++) {
+		*(long *)(p + i * page) = i;
+		if (i % CHUNK_PAGES == CHUNK_PAGES - 1 && fdatasync(d->fd))
+			return 2;
+	}
+	for (long i = 0; i < BIG_PAGES; i++)
+		if (*(long *)(p + i * page) != i)
+			return 3;
+	return 0;
+}
+
+TEST_F(pressure, bytes_survive_a_memory_that_is_smaller)
+{
+	long value;
+
+	EXPECT_EQ(0, child_run(store_and_look, &self->d));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	for (long i = 0; i < BIG_PAGES; i += 97) {
+		ASSERT_EQ(sizeof(value), pread(self->d.fd, &value,
+					       sizeof(value),
+					       i * getpagesize()));
+		EXPECT_EQ(i, value);
+	}
+	durable_close(&self->d);
+}
+
+int main(int argc, char **argv)
+{
+	ext4_prepare();
+	return test_harness_run(argc, argv);
+}

@@ -1,0 +1,585 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Injection: which event of which page a rule acts on, how often, and what whoever
+ * meets it sees.
+ */
+#include "kselftest_harness.h"
+
+#include <time.h>
+
+#include "child.h"
+#include "durable.h"
+#include "trap.h"
+
+DURABLE_FIXTURE(inject);
+DURABLE_VARIANT(inject, mmapdev_memory, .kind = MEMORY);
+DURABLE_VARIANT(inject, mmapdev_on_tmpfs, .kind = ON_TMPFS);
+
+/* The rule as the object has it; id 0 if it has none. */
+static struct mmapdev_rule rule_get(const struct durable *d, uint64_t id)
+{
+	struct mmapdev_rule rule = { .id = id };
+
+	if (ioctl(d->fd, MMAPDEV_IOC_GET_RULE, &rule))
+		memset(&rule, 0, sizeof(rule));
+	return rule;
+}
+
+/* Add it: 0, or an error number. */
+static int rule_add(const struct durable *d, struct mmapdev_rule *rule)
+{
+	return ioctl(d->fd, MMAPDEV_IOC_ADD_RULE, rule) ? errno : 0;
+}
+
+/* Touching every page gives these: '.' for no signal, B for one as it should. */
+static const char *touch_all(struct durable *d, unsigned char *p, bool store,
+			     int code)
+{
+	static char seen[DURABLE_PAGES + 1];
+
+	for (int i = 0; i < DURABLE_PAGES; i++) {
+		unsigned char *at = p + i * getpagesize() + 7;
+		struct trap t = store ? trap_store(at, 'x') : trap_load(at);
+
+		if (!t.signo)
+			seen[i] = '.';
+		else
+			seen[i] = t.signo == SIGBUS && t.code == code &&
+				  t.addr == at ? 'B' : '?';
+	}
+	return seen;
+}
+
+/* No page of the object in memory, so that each load and store is a fault. */
+static void drop_all(const struct durable *d)
+{
+	posix_fadvise(d->fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
+TEST_F(inject, bus_errors_at_the_first_load)
+{
+	int actions[] = { MMAPDEV_ACTION_SIGBUS, MMAPDEV_ACTION_EIO,
+			  MMAPDEV_ACTION_ENOSPC };
+
+	for (int i = 0; i < 3; i++) {
+		drop_all(&self->d);
+		ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_FAULT_READ,
+					  actions[i], 2, 3));
+		EXPECT_STREQ("..BBB...", touch_all(&self->d, self->p, false,
+						   BUS_ADRERR));
+		ASSERT_EQ(0, durable_unrule(&self->d, 0));
+		EXPECT_STREQ("........", touch_all(&self->d, self->p, false,
+						   BUS_ADRERR));
+		madvise(self->p, self->length, MADV_DONTNEED);
+	}
+}
+
+/* The page being in memory, from where neighbours are mapped unasked. */
+TEST_F(inject, bus_errors_at_the_first_load_of_pages_in_memory)
+{
+	ASSERT_STREQ("cccccccc", durable_states(&self->d, DURABLE_PAGES));
+	ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_FAULT_READ,
+				  MMAPDEV_ACTION_SIGBUS, 2, 3));
+	EXPECT_STREQ("..BBB...", touch_all(&self->d, self->p, false,
+					   BUS_ADRERR));
+}
+
+TEST_F(inject, bus_errors_at_the_first_store)
+{
+	ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_FAULT_WRITE,
+				  MMAPDEV_ACTION_SIGBUS, 0, 2));
+	EXPECT_STREQ("BB......", touch_all(&self->d, self->p, true,
+					   BUS_ADRERR));
+	EXPECT_STREQ("ab??????", file_bytes(self->d.fd));
+}
+
+/* Out of space when a clean page becomes dirty; pages that are go on. */
+TEST_F(inject, full_disk_at_mkwrite_is_sigbus)
+{
+	self->p[0] = 'x';
+	EXPECT_EQ('e', self->p[4 * self->page]);
+	ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_MKWRITE,
+				  MMAPDEV_ACTION_ENOSPC, 0, 0));
+	EXPECT_STREQ(".BBBBBBB", touch_all(&self->d, self->p, true,
+					   BUS_ADRERR));
+	EXPECT_STREQ("........", touch_all(&self->d, self->p, false,
+					   BUS_ADRERR));
+	EXPECT_STREQ("dccccccc", durable_states(&self->d, DURABLE_PAGES));
+	EXPECT_STREQ("?bcdefgh", file_bytes(self->d.fd));
+}
+
+TEST_F(inject, memory_errors_are_told_as_such_with_their_size)
+{
+	int events[] = { MMAPDEV_EVENT_FAULT_READ, MMAPDEV_EVENT_FAULT_WRITE,
+			 MMAPDEV_EVENT_MKWRITE };
+	struct trap t;
+
+	for (int i = 0; i < 3; i++) {
+		madvise(self->p, self->length, MADV_DONTNEED);
+		drop_all(&self->d);
+		ASSERT_NE(0, durable_rule(&self->d, events[i],
+					  MMAPDEV_ACTION_HWPOISON, 3, 1));
+		t = events[i] == MMAPDEV_EVENT_FAULT_READ ?
+			trap_load(self->p + 3 * self->page + 5) :
+			trap_store(self->p + 3 * self->page + 5, 'x');
+		EXPECT_TRAP(t, SIGBUS, BUS_MCEERR_AR,
+			    self->p + 3 * self->page + 5);
+		EXPECT_EQ(12, t.lsb);
+		ASSERT_EQ(0, durable_unrule(&self->d, 0));
+		EXPECT_NO_TRAP(trap_load(self->p + 3 * self->page + 5));
+	}
+}
+
+TEST_F(inject, writeback_error_is_the_sync_calls)
+{
+	struct { int action, error; } cases[] = {
+		{ MMAPDEV_ACTION_EIO, EIO },
+		{ MMAPDEV_ACTION_ENOSPC, ENOSPC },
+	};
+
+	for (int i = 0; i < 2; i++) {
+		uint64_t id = durable_rule(&self->d, MMAPDEV_EVENT_WRITEBACK,
+					   cases[i].action, 1, 1);
+
+		ASSERT_NE(0, id);
+		store_capitals(self->p, 3);
+		errno = 0;
+		EXPECT_EQ(-1, msync(self->p, self->length, MS_SYNC));
+		EXPECT_EQ(cases[i].error, errno);
+		EXPECT_EQ(1, rule_get(&self->d, id).hits);
+		EXPECT_EQ(0, fsync(self->d.fd));
+		ASSERT_EQ(0, durable_unrule(&self->d, id));
+	}
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("AbCdefgh", file_bytes(self->d.fd));
+}
+
+/* An error that files have no word for: an input/output error, as on Linux. */
+TEST_F(inject, writeback_out_of_memory_is_eio_or_enomem)
+{
+	ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_WRITEBACK,
+				  MMAPDEV_ACTION_ENOMEM, 0, 0));
+	self->p[0] = 'x';
+	EXPECT_EQ(-1, msync(self->p, self->length, MS_SYNC));
+	EXPECT_TRUE(errno == EIO || errno == ENOMEM);
+	EXPECT_EQ(0, fsync(self->d.fd));
+}
+
+TEST_F(inject, flush_error_is_its_callers_and_the_next_flush_has_it_all)
+{
+	struct { int action, error; } cases[] = {
+		{ MMAPDEV_ACTION_EIO, EIO },
+		{ MMAPDEV_ACTION_ENOSPC, ENOSPC },
+		{ MMAPDEV_ACTION_ENOMEM, ENOMEM },
+	};
+
+	store_capitals(self->p, DURABLE_PAGES);
+	for (int i = 0; i < 3; i++) {
+		ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_FLUSH,
+					  cases[i].action, 0, 0));
+		errno = 0;
+		EXPECT_EQ(-1, fsync(self->d.fd));
+		EXPECT_EQ(cases[i].error, errno);
+		ASSERT_EQ(0, durable_unrule(&self->d, 0));
+	}
+	EXPECT_STREQ("pppppppp", durable_states(&self->d, DURABLE_PAGES));
+	EXPECT_EQ(0, fsync(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("ABCDEFGH", file_bytes(self->d.fd));
+}
+
+/* A flush is at the first byte of its range. */
+TEST_F(inject, flush_rule_acts_by_where_the_range_begins)
+{
+	uint64_t id = durable_rule(&self->d, MMAPDEV_EVENT_FLUSH,
+				   MMAPDEV_ACTION_EIO, 2, 2);
+
+	ASSERT_NE(0, id);
+	EXPECT_EQ(0, fsync(self->d.fd));
+	EXPECT_EQ(0, msync(self->p + self->page, 3 * self->page, MS_SYNC));
+	EXPECT_EQ(-1, msync(self->p + 2 * self->page, self->page, MS_SYNC));
+	EXPECT_EQ(-1, msync(self->p + 3 * self->page, self->page, MS_SYNC));
+	EXPECT_EQ(0, msync(self->p + 4 * self->page, self->page, MS_SYNC));
+	EXPECT_EQ(2, rule_get(&self->d, id).hits);
+}
+
+TEST_F(inject, allocation_error_is_the_writes_or_sigbus)
+{
+	struct { int action, error; } cases[] = {
+		{ MMAPDEV_ACTION_EIO, EIO },
+		{ MMAPDEV_ACTION_ENOSPC, ENOSPC },
+		{ MMAPDEV_ACTION_ENOMEM, ENOMEM },
+	};
+	unsigned char *at = self->p + 5;
+
+	ASSERT_EQ(0, ftruncate(self->d.fd, 0));
+	ASSERT_EQ(0, ftruncate(self->d.fd, self->length));
+	for (int i = 0; i < 3; i++) {
+		ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_ALLOCATE,
+					  cases[i].action, 0, 0));
+		errno = 0;
+		EXPECT_EQ(-1, pwrite(self->d.fd, "x", 1, 0));
+		EXPECT_EQ(cases[i].error, errno);
+		if (cases[i].error != ENOMEM) {
+			EXPECT_TRAP(trap_store(at, 'x'), SIGBUS, BUS_ADRERR,
+				    at);
+		}
+		ASSERT_EQ(0, durable_unrule(&self->d, 0));
+	}
+	EXPECT_NO_TRAP(trap_store(at, 'x'));
+}
+
+/* The kernel tries again what was out of memory, for ever. */
+TEST_F(inject, fault_out_of_memory_is_tried_again)
+{
+	struct mmapdev_rule rule = {
+		.event = MMAPDEV_EVENT_FAULT_WRITE,
+		.action = MMAPDEV_ACTION_ENOMEM,
+		.count = 3,
+	};
+
+	ASSERT_EQ(0, rule_add(&self->d, &rule));
+	EXPECT_NO_TRAP(trap_store(self->p, 'x'));
+	rule = rule_get(&self->d, rule.id);
+	EXPECT_EQ(3, rule.hits);
+	EXPECT_EQ(4, rule.matches);
+}
+
+static long long now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
+}
+
+TEST_F(inject, delays_last_at_least_as_long_and_add_up)
+{
+	int events[] = { MMAPDEV_EVENT_MKWRITE, MMAPDEV_EVENT_FLUSH,
+			 MMAPDEV_EVENT_WRITEBACK };
+	long long before;
+
+	for (int i = 0; i < 3; i++) {
+		struct mmapdev_rule rule = {
+			.event = events[i],
+			.action = MMAPDEV_ACTION_DELAY,
+			.delay_us = 20000 * (i + 1),
+		};
+
+		ASSERT_EQ(0, rule_add(&self->d, &rule));
+	}
+	before = now_us();
+	self->p[0] = 'x';
+	EXPECT_LE(20000, now_us() - before);
+	before = now_us();
+	EXPECT_EQ(0, msync(self->p, self->page, MS_SYNC));
+	EXPECT_LE(100000, now_us() - before);
+	EXPECT_STREQ("?bcdefgh", file_bytes(self->d.fd));
+}
+
+TEST_F(inject, delay_leaves_a_page_in_writeback_to_be_seen)
+{
+	struct mmapdev_rule rule = {
+		.event = MMAPDEV_EVENT_WRITEBACK,
+		.action = MMAPDEV_ACTION_DELAY,
+		.delay_us = 300000,
+	};
+	bool seen = false;
+	pid_t pid;
+
+	ASSERT_EQ(0, rule_add(&self->d, &rule));
+	self->p[0] = 'x';
+	pid = fork();
+	if (!pid)
+		_exit(msync(self->p, self->page, MS_SYNC) ? 1 : 0);
+	for (int i = 0; i < 100 && !seen; i++) {
+		seen = durable_states(&self->d, 1)[0] == 'w';
+		usleep(2000);
+	}
+	EXPECT_TRUE(seen);
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	EXPECT_STREQ("c", durable_states(&self->d, 1));
+}
+
+/* Sync one page again and again; F for a failure, '.' for none. */
+static const char *sync_rounds(struct durable *d, unsigned char *p, int rounds)
+{
+	static char seen[65];
+
+	for (int i = 0; i < rounds; i++) {
+		p[0]++;
+		seen[i] = msync(p, getpagesize(), MS_SYNC) ? 'F' : '.';
+	}
+	seen[rounds] = '\0';
+	return seen;
+}
+
+TEST_F(inject, skip_and_count_choose_which_events)
+{
+	struct mmapdev_rule rule = {
+		.event = MMAPDEV_EVENT_FLUSH,
+		.action = MMAPDEV_ACTION_EIO,
+		.skip = 2,
+		.count = 3,
+	};
+
+	ASSERT_EQ(0, rule_add(&self->d, &rule));
+	EXPECT_STREQ("..FFF...", sync_rounds(&self->d, self->p, 8));
+	rule = rule_get(&self->d, rule.id);
+	EXPECT_EQ(8, rule.matches);
+	EXPECT_EQ(3, rule.hits);
+	EXPECT_EQ(2, rule.skip);
+	EXPECT_EQ(3, rule.count);
+}
+
+/* The numbers of rules differ, and with them the choices: a new object each. */
+static int choices(uint64_t seed, unsigned int probability, char *seen)
+{
+	struct durable d = durable_new(MEMORY, getpagesize(), 0);
+	unsigned char *p = mmap(NULL, getpagesize(), RW, MAP_SHARED, d.fd, 0);
+	struct mmapdev_rule rule = {
+		.event = MMAPDEV_EVENT_FLUSH,
+		.action = MMAPDEV_ACTION_EIO,
+		.probability = probability,
+		.seed = seed,
+	};
+
+	if (p == MAP_FAILED || rule_add(&d, &rule))
+		return -1;
+	strcpy(seen, sync_rounds(&d, p, 64));
+	munmap(p, getpagesize());
+	rule = rule_get(&d, rule.id);
+	durable_close(&d);
+	return rule.matches == 64 ? (int)rule.hits : -1;
+}
+
+TEST(same_seed_makes_the_same_choices)
+{
+	char first[65], second[65], other[65], rest[65];
+	int hits = choices(7, 250000, first);
+
+	/* 16 are expected, with a deviation of 3.5. */
+	EXPECT_LE(4, hits);
+	EXPECT_GE(32, hits);
+	EXPECT_EQ(hits, choices(7, 250000, second));
+	EXPECT_STREQ(first, second);
+	EXPECT_LE(1, choices(8, 250000, other));
+	EXPECT_STRNE(first, other);
+	EXPECT_EQ(64, choices(7, 1000000, rest));
+	EXPECT_EQ(64, choices(7, 0, rest));
+	EXPECT_GE(4, choices(7, 1, rest));
+}
+
+static int sync_page(void *arg, struct turn *t)
+{
+	unsigned char *p = arg;
+
+	return turn_wait(t) ? 1 : msync(p, getpagesize(), MS_SYNC) ? 2 : 3;
+}
+
+TEST_F(inject, rule_with_a_pid_is_for_that_process_only)
+{
+	struct child c = child_start(sync_page, self->p);
+	struct mmapdev_rule rule = {
+		.event = MMAPDEV_EVENT_FLUSH,
+		.action = MMAPDEV_ACTION_EIO,
+		.pid = c.pid,
+	};
+
+	ASSERT_EQ(0, rule_add(&self->d, &rule));
+	EXPECT_EQ(0, msync(self->p, self->page, MS_SYNC));
+	EXPECT_EQ(0, rule_get(&self->d, rule.id).matches);
+	ASSERT_EQ(0, child_go(&c));
+	EXPECT_EQ(2, child_end(&c));
+	EXPECT_EQ(1, rule_get(&self->d, rule.id).hits);
+	EXPECT_EQ(0, msync(self->p, self->page, MS_SYNC));
+
+	rule = (struct mmapdev_rule){
+		.event = MMAPDEV_EVENT_FLUSH,
+		.action = MMAPDEV_ACTION_EIO,
+		.pid = c.pid,	/* which is gone */
+	};
+	EXPECT_EQ(ESRCH, rule_add(&self->d, &rule));
+}
+
+TEST_F(inject, rules_are_listed_in_order_and_removed_one_by_one)
+{
+	struct mmapdev_rule rule = { .id = 0 };
+	uint64_t id[3];
+
+	EXPECT_EQ(-1, ioctl(self->d.fd, MMAPDEV_IOC_GET_RULE, &rule));
+	EXPECT_EQ(ENOENT, errno);
+	for (int i = 0; i < 3; i++) {
+		id[i] = durable_rule(&self->d, MMAPDEV_EVENT_FLUSH + i % 2,
+				     MMAPDEV_ACTION_EIO, i, 1);
+		ASSERT_NE(0, id[i]);
+	}
+	EXPECT_LT(id[0], id[1]);
+	EXPECT_LT(id[1], id[2]);
+	for (int i = 0; i < 3; i++) {
+		rule = rule_get(&self->d, i ? id[i - 1] + 1 : 0);
+		EXPECT_EQ(id[i], rule.id);
+		EXPECT_EQ(i * self->page, rule.offset);
+		EXPECT_EQ(self->page, rule.length);
+		EXPECT_EQ(MMAPDEV_EVENT_FLUSH + i % 2, rule.event);
+		EXPECT_EQ(MMAPDEV_ACTION_EIO, rule.action);
+	}
+	ASSERT_EQ(0, durable_unrule(&self->d, id[1]));
+	EXPECT_EQ(id[2], rule_get(&self->d, id[1]).id);
+	errno = 0;
+	EXPECT_EQ(-1, durable_unrule(&self->d, id[1]));
+	EXPECT_EQ(ENOENT, errno);
+	ASSERT_EQ(0, durable_unrule(&self->d, 0));
+	EXPECT_EQ(0, rule_get(&self->d, 0).id);
+	EXPECT_EQ(0, durable_unrule(&self->d, 0));
+}
+
+TEST_F(inject, bad_rules_are_refused)
+{
+	struct mmapdev_rule good = {
+		.event = MMAPDEV_EVENT_FAULT_READ,
+		.action = MMAPDEV_ACTION_EIO,
+	};
+	struct mmapdev_rule bad[20];
+	int n = 0;
+
+	for (int i = 0; i < 20; i++)
+		bad[i] = good;
+	bad[n++].event = 0;
+	bad[n++].event = MMAPDEV_EVENT_ALLOCATE + 1;
+	bad[n++].action = 0;
+	bad[n++].action = MMAPDEV_ACTION_DELAY + 1;
+	bad[n++].action = MMAPDEV_ACTION_DELAY;		/* of nothing */
+	bad[n].action = MMAPDEV_ACTION_DELAY;
+	bad[n++].delay_us = MMAPDEV_DELAY_MAX + 1;
+	bad[n++].delay_us = 1;				/* but no delay */
+	bad[n++].probability = 1000001;
+	bad[n++].pid = -1;
+	bad[n++].reserved = 1;
+	bad[n++].id = 1;
+	bad[n++].matches = 1;
+	bad[n++].hits = 1;
+	for (int event = MMAPDEV_EVENT_WRITEBACK;
+	     event <= MMAPDEV_EVENT_ALLOCATE; event++) {
+		bad[n].event = event;			/* no fault */
+		bad[n++].action = MMAPDEV_ACTION_SIGBUS;
+		bad[n].event = event;
+		bad[n++].action = MMAPDEV_ACTION_HWPOISON;
+	}
+	for (int i = 0; i < n; i++) {
+		EXPECT_EQ(EINVAL, rule_add(&self->d, &bad[i]));
+	}
+	EXPECT_EQ(EFAULT, rule_add(&self->d, NULL));
+	EXPECT_EQ(0, rule_get(&self->d, 0).id);
+	EXPECT_EQ(0, rule_add(&self->d, &good));
+}
+
+TEST_F(inject, descriptor_that_only_reads_can_look_but_not_touch)
+{
+	struct durable reader = { .fd = durable_open(&self->d, O_RDONLY) };
+	struct mmapdev_rule rule = {
+		.event = MMAPDEV_EVENT_FLUSH,
+		.action = MMAPDEV_ACTION_EIO,
+	};
+
+	ASSERT_GE(reader.fd, 0);
+	EXPECT_EQ(EINVAL, rule_add(&reader, &rule));
+	ASSERT_EQ(0, rule_add(&self->d, &rule));
+	EXPECT_EQ(rule.id, rule_get(&reader, 0).id);
+	errno = 0;
+	EXPECT_EQ(-1, durable_unrule(&reader, rule.id));
+	EXPECT_EQ(EINVAL, errno);
+	close(reader.fd);
+}
+
+TEST_F(inject, object_has_room_for_64_rules)
+{
+	struct mmapdev_rule rule = {
+		.event = MMAPDEV_EVENT_FLUSH,
+		.action = MMAPDEV_ACTION_EIO,
+	};
+	uint64_t last = 0;
+
+	for (int i = 0; i < 64; i++) {
+		last = durable_rule(&self->d, MMAPDEV_EVENT_FLUSH,
+				    MMAPDEV_ACTION_EIO, 0, 0);
+		ASSERT_NE(0, last);
+	}
+	EXPECT_EQ(ENOSPC, rule_add(&self->d, &rule));
+	ASSERT_EQ(0, durable_unrule(&self->d, last));
+	EXPECT_EQ(0, rule_add(&self->d, &rule));
+	EXPECT_LT(last, rule.id);
+}
+
+/* The first error ends the search; what is behind it has not matched. */
+TEST_F(inject, first_rule_that_fails_wins)
+{
+	uint64_t first = durable_rule(&self->d, MMAPDEV_EVENT_FLUSH,
+				      MMAPDEV_ACTION_ENOSPC, 0, 0);
+	uint64_t second = durable_rule(&self->d, MMAPDEV_EVENT_FLUSH,
+				       MMAPDEV_ACTION_EIO, 0, 0);
+
+	EXPECT_EQ(-1, fsync(self->d.fd));
+	EXPECT_EQ(ENOSPC, errno);
+	EXPECT_EQ(1, rule_get(&self->d, first).hits);
+	EXPECT_EQ(0, rule_get(&self->d, second).matches);
+	ASSERT_EQ(0, durable_unrule(&self->d, first));
+	EXPECT_EQ(-1, fsync(self->d.fd));
+	EXPECT_EQ(EIO, errno);
+}
+
+TEST_F(inject, rules_are_of_one_object_and_end_with_it)
+{
+	struct durable other = durable_new(MEMORY, self->length, 0);
+
+	ASSERT_GE(other.fd, 0);
+	ASSERT_NE(0, durable_rule(&other, MMAPDEV_EVENT_FLUSH,
+				  MMAPDEV_ACTION_EIO, 0, 0));
+	EXPECT_EQ(0, fsync(self->d.fd));
+	EXPECT_EQ(-1, fsync(other.fd));
+	durable_close(&other);
+	other = durable_new(MEMORY, self->length, 0);
+	EXPECT_EQ(0, rule_get(&other, 0).id);
+	EXPECT_EQ(0, fsync(other.fd));
+	durable_close(&other);
+}
+
+TEST_F(inject, rules_stay_through_a_power_cut)
+{
+	uint64_t id = durable_rule(&self->d, MMAPDEV_EVENT_FLUSH,
+				   MMAPDEV_ACTION_EIO, 0, 0);
+
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_EQ(id, rule_get(&self->d, 0).id);
+	EXPECT_EQ(-1, fsync(self->d.fd));
+	EXPECT_EQ(EIO, errno);
+}
+
+/* Without a store, too. */
+TEST(anonymous_object_has_faults_and_allocations)
+{
+	struct object o = object_open(MMAPDEV);
+	struct durable d = { .fd = o.fd };
+	size_t page = getpagesize();
+	unsigned char *p;
+
+	ASSERT_EQ(0, object_resize(&o, DURABLE_PAGES * page));
+	p = object_map(&o, DURABLE_PAGES * page, RW, MAP_SHARED);
+	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_NE(0, durable_rule(&d, MMAPDEV_EVENT_FAULT_READ,
+				  MMAPDEV_ACTION_SIGBUS, 1, 2));
+	ASSERT_NE(0, durable_rule(&d, MMAPDEV_EVENT_FAULT_WRITE,
+				  MMAPDEV_ACTION_HWPOISON, 4, 1));
+	ASSERT_NE(0, durable_rule(&d, MMAPDEV_EVENT_ALLOCATE,
+				  MMAPDEV_ACTION_ENOSPC, 6, 1));
+	EXPECT_STREQ(".BB...B.", touch_all(&d, p, false, BUS_ADRERR));
+	madvise(p, DURABLE_PAGES * page, MADV_DONTNEED);
+	EXPECT_STREQ("....B.?.", touch_all(&d, p, true, BUS_MCEERR_AR));
+	object_close(&o);
+}
+
+int main(int argc, char **argv)
+{
+	ext4_prepare();
+	return test_harness_run(argc, argv);
+}
