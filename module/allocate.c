@@ -173,6 +173,8 @@ static int punch(struct inode *inode, loff_t from, loff_t to)
 	pgoff_t end = to >> PAGE_SHIFT;
 	int err = 0;
 
+	lockdep_assert_held_write(&inode->i_mapping->invalidate_lock);
+
 	if (store && first < end)
 		err = mmapdev_store_punch_prepare(store, first, end);
 	err = err ?: mmapdev_partial_dirty(inode, from);

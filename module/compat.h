@@ -46,6 +46,8 @@ typedef struct page *mmapdev_poisoned_t;
 #define mmapdev_generic_error_remove	generic_error_remove_folio
 #else
 #define mmapdev_generic_error_remove	generic_error_remove_page
+#define generic_error_remove_folio(mapping, folio) \
+	generic_error_remove_page(mapping, &(folio)->page)
 #endif
 
 /*
@@ -128,6 +130,7 @@ static inline size_t copy_folio_from_iter_atomic(struct folio *folio,
  */
 #ifndef MMAPDEV_HAVE_MNT_IDMAP
 #define mnt_idmap user_namespace
+#define file_mnt_idmap file_mnt_user_ns
 #endif
 
 static inline void mmapdev_fillattr(struct mnt_idmap *idmap, u32 request_mask,

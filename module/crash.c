@@ -94,12 +94,29 @@ static void unmap_late(struct address_space *mapping)
 	}
 }
 
+/*
+ * A reboot forgets errors. What tells one error from the next stays, for files
+ * that live on: so the number goes, and is marked as heard of.
+ */
+static void forget_errors(struct address_space *mapping)
+{
+	errseq_t seen = 0;
+
+	errseq_check_and_advance(&mapping->wb_err, &seen);
+	WRITE_ONCE(mapping->wb_err, seen & ~MAX_ERRNO);
+	clear_bit(AS_EIO, &mapping->flags);
+	clear_bit(AS_ENOSPC, &mapping->flags);
+}
+
 static u64 lose(struct inode *inode)
 {
 	struct address_space *mapping = inode->i_mapping;
 	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
 	unsigned long index = 0;
 	u64 lost = 0;
+
+	lockdep_assert_held_write(&inode->i_rwsem);
+	lockdep_assert_held_write(&mapping->invalidate_lock);
 
 	/* No store to memory gets through from here on. */
 	unmap_mapping_range(mapping, 0, 0, 0);
@@ -114,10 +131,7 @@ static u64 lose(struct inode *inode)
 	mmapdev_zero_eof_tail(inode);
 	mmapdev_cut_off(inode, store->size);
 	unmap_late(mapping);
-	/* A reboot forgets errors, too. */
-	WRITE_ONCE(mapping->wb_err, 0);
-	clear_bit(AS_EIO, &mapping->flags);
-	clear_bit(AS_ENOSPC, &mapping->flags);
+	forget_errors(mapping);
 	return lost;
 }
 

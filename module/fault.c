@@ -84,18 +84,22 @@ static vm_fault_t mmapdev_vm_map_pages(struct vm_fault *vmf, pgoff_t start,
 				       pgoff_t end)
 {
 	struct inode *inode = vmf->vma->vm_file->f_mapping->host;
-	vm_fault_t ret = filemap_map_pages(vmf, start, end);
+	vm_fault_t ret;
 
+	if (mmapdev_injects(inode))	/* rules ask page by page */
+		return 0;
+	ret = filemap_map_pages(vmf, start, end);
 	if (ret & VM_FAULT_NOPAGE)
 		mmapdev_count(mmapdev_object_of(inode), MMAPDEV_FAULT_AROUND, 1);
 	trace_mmapdev_fault_around(vmf, start, end, ret);
 	return ret;
 }
 
-/* The first store to a page that the store has as it is. */
+/* A mapping's first store to a page since that was written back last. */
 static vm_fault_t make_dirty(struct vm_fault *vmf, struct inode *inode)
 {
 	struct folio *folio = page_folio(vmf->page);
+	bool clean;
 	int err;
 
 	folio_lock(folio);
@@ -108,11 +112,14 @@ static vm_fault_t make_dirty(struct vm_fault *vmf, struct inode *inode)
 		folio_unlock(folio);
 		return VM_FAULT_SIGBUS;
 	}
+	clean = !folio_test_dirty(folio);
 	err = mmapdev_folio_dirty(inode, folio);
 	if (err) {
 		folio_unlock(folio);
 		return vmf_error(err);
 	}
+	if (clean)
+		mmapdev_count(mmapdev_object_of(inode), MMAPDEV_MKWRITES, 1);
 	folio_wait_stable(folio);
 	return VM_FAULT_LOCKED;
 }
@@ -121,16 +128,16 @@ static vm_fault_t mmapdev_vm_page_mkwrite(struct vm_fault *vmf)
 {
 	struct address_space *mapping = vmf->vma->vm_file->f_mapping;
 	struct mmapdev_object *object = mmapdev_object_of(mapping->host);
-	vm_fault_t ret;
+	vm_fault_t ret = 0;
 
-	ret = injected(vmf, mapping->host, MMAPDEV_EVENT_MKWRITE);
+	if (!folio_test_dirty(page_folio(vmf->page)))
+		ret = injected(vmf, mapping->host, MMAPDEV_EVENT_MKWRITE);
 	if (!ret) {
 		filemap_invalidate_lock_shared(mapping);
 		ret = make_dirty(vmf, mapping->host);
 		filemap_invalidate_unlock_shared(mapping);
 	}
 	mmapdev_modified(mapping->host);
-	mmapdev_count(object, MMAPDEV_MKWRITES, 1);
 	if (ret & VM_FAULT_SIGBUS)
 		mmapdev_count(object, MMAPDEV_SIGBUS, 1);
 	trace_mmapdev_mkwrite(vmf, ret);

@@ -18,8 +18,18 @@
  *         mm->mmap_lock		(io: faulting in a write's source)
  *         mapping->invalidate_lock	(resize, allocate, as above)
  *
+ *   mapping->invalidate_lock
+ *     store->lock			(store: punch, forget; unsynced)
+ *       folio lock			(flush: a batch of them, by index)
+ *         the image's file's locks	(store_file: write, read, fallocate)
+ *         store->pending.xa_lock	(store: any change of an entry)
+ *     object->rules_lock		(inject)
+ *
+ *   the image's file's sb_writers	(store_file)
+ *     store->lock			(flush)
+ *
  * A folio lock and a hole page lock are never held together, nor two of either
- * kind. The module's only lock of its own is that of the names: size is
+ * kind but by a flush, and store->lock is never taken under one. Size is
  * protected by i_rwsem against other changes and by invalidate_lock against
  * faults, and counters are atomic or per CPU. Documentation/locking.rst tells
  * who may rely on what, and why nothing outlives the module.
@@ -116,7 +126,7 @@ struct mmapdev_flush {
  * struct mmapdev_store - what is behind a durable object
  * @ops: its image
  * @lock: held by a flush, and by who takes pending pages away
- * @pending: what was written back but not flushed; store.c
+ * @pending: what was written back but not flushed; pending.h
  * @batch: protected by @lock
  * @size: end of file after a power cut; written with @lock held
  * @after_error: MMAPDEV_AFTER_ERROR_*
@@ -136,13 +146,17 @@ struct mmapdev_store {
  * @name: the same for people
  * @has: is there a page at an index?
  * @next: the first index from here on that has one, or ULONG_MAX
+ * @next_hole: the first index from here on that has none
  * @pages: how many there are
  * @load: fill a page
  * @reserve: prepare for a page to be committed
  * @commit: take the pages from an index on, or drop those that are NULL; leaves
- *	in place of each what it does not need
+ *	in place of each what it does not need. Returns how many it took: if not
+ *	all, the next one has had an error.
  * @resize: move the end
- * @sync: let what was committed survive
+ * @sync: let what was committed survive; NULL if it does
+ * @begin: called before the store is locked for a flush, or NULL
+ * @end: called after that, or NULL
  * @free: let go of everything
  */
 struct mmapdev_store_ops {
@@ -150,14 +164,17 @@ struct mmapdev_store_ops {
 	const char *name;
 	bool (*has)(struct mmapdev_store *store, pgoff_t index);
 	pgoff_t (*next)(struct mmapdev_store *store, pgoff_t index);
+	pgoff_t (*next_hole)(struct mmapdev_store *store, pgoff_t index);
 	unsigned long (*pages)(struct mmapdev_store *store);
 	int (*load)(struct mmapdev_store *store, pgoff_t index,
 		    struct page *page);
 	int (*reserve)(struct mmapdev_store *store, pgoff_t index, gfp_t gfp);
-	int (*commit)(struct mmapdev_store *store, pgoff_t index,
-		      struct page **pages, unsigned int n);
+	unsigned int (*commit)(struct mmapdev_store *store, pgoff_t index,
+			       struct page **pages, unsigned int n, int *err);
 	int (*resize)(struct mmapdev_store *store, loff_t size);
 	int (*sync)(struct mmapdev_store *store);
+	void (*begin)(struct mmapdev_store *store);
+	void (*end)(struct mmapdev_store *store);
 	void (*free)(struct mmapdev_store *store);
 };
 
@@ -258,6 +275,8 @@ struct page *mmapdev_store_alloc_page(gfp_t gfp);
 void mmapdev_store_free_page(struct page *page);
 bool mmapdev_store_has(struct mmapdev_store *store, pgoff_t index);
 pgoff_t mmapdev_store_next(struct mmapdev_store *store, pgoff_t index);
+pgoff_t mmapdev_store_next_hole(struct mmapdev_store *store, pgoff_t index,
+				pgoff_t end);
 bool mmapdev_store_next_pending(struct mmapdev_store *store,
 				unsigned long *index);
 bool mmapdev_store_differs(struct mmapdev_store *store, pgoff_t index);
@@ -272,18 +291,20 @@ int mmapdev_store_punch_prepare(struct mmapdev_store *store, pgoff_t first,
 				pgoff_t end);
 void mmapdev_store_punch(struct mmapdev_store *store, pgoff_t first,
 			 pgoff_t end);
-int mmapdev_store_flush(struct inode *inode, loff_t from, loff_t to);
 unsigned int mmapdev_store_unsynced(struct mmapdev_store *store,
 				    unsigned long *index,
 				    struct mmapdev_unsynced_page *pages,
 				    unsigned int room);
-void mmapdev_store_revert(struct inode *inode, pgoff_t index);
+void mmapdev_store_revert(struct inode *inode, struct folio *folio);
 void mmapdev_store_forget(struct mmapdev_store *store);
 void mmapdev_store_init(struct mmapdev_store *store,
 			const struct mmapdev_store_ops *ops);
 void mmapdev_store_free(struct mmapdev_store *store);
 struct mmapdev_store *mmapdev_memory_store(void);
 struct mmapdev_store *mmapdev_file_store(int fd);
+
+/* flush.c: what was written back becomes durable. */
+int mmapdev_store_flush(struct inode *inode, loff_t from, loff_t to);
 
 /* crash.c: the power cut. */
 void mmapdev_file_born(struct file *file);
@@ -313,6 +334,19 @@ static inline int mmapdev_inject(struct inode *inode, u32 event, loff_t pos)
 	if (static_branch_unlikely(&mmapdev_inject_key))
 		return mmapdev_inject_slow(inode, event, pos);
 	return 0;
+}
+
+/**
+ * mmapdev_injects - does an object have rules?
+ * @inode: the object
+ *
+ * Context: Any.
+ * Return: Whether it has.
+ */
+static inline bool mmapdev_injects(struct inode *inode)
+{
+	return static_branch_unlikely(&mmapdev_inject_key) &&
+	       !list_empty(&mmapdev_object_of(inode)->rules);
 }
 
 /* hole.c: what a private write copies where the object has no page. */

@@ -71,6 +71,8 @@ void mmapdev_cut_off(struct inode *inode, loff_t size)
 	struct address_space *mapping = inode->i_mapping;
 	loff_t gone = round_up(size, PAGE_SIZE);
 
+	lockdep_assert_held_write(&mapping->invalidate_lock);
+
 	mmapdev_set_size(inode, size);
 	truncate_pagecache(inode, size);
 	/*

@@ -44,22 +44,16 @@ static pgoff_t next_hole(struct address_space *mapping, pgoff_t index,
 }
 
 /* The same of a durable object, where a page that is cached can be a hole. */
-static pgoff_t next_stored(struct inode *inode, pgoff_t index, pgoff_t end,
-			   bool data)
+static pgoff_t next_stored(struct mmapdev_store *store, pgoff_t index,
+			   pgoff_t end, bool data)
 {
-	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
-
-	if (data)
-		return min(mmapdev_store_next(store, index), end);
-	while (index < end && mmapdev_store_next(store, index) == index) {
-		index++;
-		cond_resched();
-	}
-	return index;
+	return data ? min(mmapdev_store_next(store, index), end) :
+		      mmapdev_store_next_hole(store, index, end);
 }
 
 static loff_t seek_data_hole(struct inode *inode, loff_t pos, int whence)
 {
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
 	struct address_space *mapping = inode->i_mapping;
 	loff_t size = i_size_read(inode);
 	pgoff_t end = DIV_ROUND_UP(size, PAGE_SIZE);
@@ -68,8 +62,8 @@ static loff_t seek_data_hole(struct inode *inode, loff_t pos, int whence)
 
 	if (pos < 0 || pos >= size)
 		return -ENXIO;
-	if (mmapdev_object_of(inode)->store)
-		found = next_stored(inode, index, end, whence == SEEK_DATA);
+	if (store)
+		found = next_stored(store, index, end, whence == SEEK_DATA);
 	else if (whence == SEEK_DATA)
 		found = next_data(mapping, index, end);
 	else

@@ -8,16 +8,7 @@
  * image holds exactly what some sync call has promised, and a power cut is to
  * forget pending and what is dirty.
  *
- * An entry of pending is
- *  - a page with what was written back (marked WRITTEN),
- *  - HOLE: the image has a page here that was taken away since (marked WRITTEN),
- *  - a page tagged RESERVED, whose content does not count, for the writeback of
- *    a page that is dirty now or whose writeback has failed; the image shows
- *    through it, or, tagged RESERVED_HOLE, a hole.
- *
- * An entry changes only while its folio is locked, if there is one in the page
- * cache, or by who has locked the store. Writeback allocates nothing, since
- * whoever makes a page dirty reserves first.
+ * Writeback allocates nothing, since whoever makes a page dirty reserves first.
  */
 
 #include "mmapdev.h"
@@ -26,32 +17,38 @@
 #include <linux/pagemap.h>
 
 #include "compat.h"
+#include "pending.h"
 
-#define RESERVED	1UL
-#define RESERVED_HOLE	3UL
-#define HOLE		xa_mk_value(0)	/* no page has this address and a tag */
-#define WRITTEN		XA_MARK_0
+/* What is to be seen at an index. */
+enum shows { SHOWS_IMAGE, SHOWS_PAGE, SHOWS_HOLE };
 
-/* Its content, if that counts, or NULL. */
-static struct page *entry_page(void *entry)
+static enum shows entry_shows(void *entry, bool marked)
 {
-	return xa_pointer_tag(entry) ? NULL : entry;
+	if (!entry)
+		return SHOWS_IMAGE;
+	if (entry == HOLE || entry_is_over_hole(entry))
+		return SHOWS_HOLE;
+	return marked ? SHOWS_PAGE : SHOWS_IMAGE;
 }
 
-static bool entry_is_hole(void *entry)
+static bool is_marked(struct mmapdev_store *store, pgoff_t index)
 {
-	return entry == HOLE || xa_pointer_tag(entry) == RESERVED_HOLE;
+	return xa_get_mark(&store->pending, index, WRITTEN) ||
+	       xa_get_mark(&store->pending, index, COMMITTED);
 }
 
-static bool entry_is_reserved(void *entry)
+static enum shows pending_shows(struct mmapdev_store *store, pgoff_t index)
 {
-	return entry != HOLE && xa_pointer_tag(entry);
+	void *entry = xa_load(&store->pending, index);
+
+	return entry ? entry_shows(entry, is_marked(store, index)) :
+		       SHOWS_IMAGE;
 }
 
 static void entry_free(void *entry)
 {
-	if (entry && entry != HOLE)
-		mmapdev_store_free_page(xa_untag_pointer(entry));
+	if (entry)
+		mmapdev_store_free_page(entry_page(entry));
 }
 
 /**
@@ -100,11 +97,10 @@ void mmapdev_store_free_page(struct page *page)
  */
 bool mmapdev_store_has(struct mmapdev_store *store, pgoff_t index)
 {
-	void *entry = xa_load(&store->pending, index);
+	enum shows shows = pending_shows(store, index);
 
-	if (entry_is_hole(entry))
-		return false;
-	return entry_page(entry) || store->ops->has(store, index);
+	return shows == SHOWS_IMAGE ? store->ops->has(store, index) :
+				      shows == SHOWS_PAGE;
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_has);
 
@@ -118,15 +114,20 @@ EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_has);
  */
 int mmapdev_store_load(struct mmapdev_store *store, struct folio *folio)
 {
-	void *entry = xa_load(&store->pending, folio->index);
-	struct page *page = entry_page(entry);
+	pgoff_t index = folio->index;
+	struct page *page = folio_page(folio, 0);
 
-	if (page)
-		copy_highpage(folio_page(folio, 0), page);
-	else if (!entry_is_hole(entry) && store->ops->has(store, folio->index))
-		return store->ops->load(store, folio->index,
-					folio_page(folio, 0));
-	return 0;	/* new folios are full of zeros */
+	switch (pending_shows(store, index)) {
+	case SHOWS_PAGE:
+		copy_highpage(page, entry_page(xa_load(&store->pending, index)));
+		return 0;
+	case SHOWS_IMAGE:
+		if (store->ops->has(store, index))
+			return store->ops->load(store, index, page);
+		fallthrough;
+	default:
+		return 0;	/* new folios are full of zeros */
+	}
 }
 
 /**
@@ -141,7 +142,6 @@ int mmapdev_store_load(struct mmapdev_store *store, struct folio *folio)
 int mmapdev_store_reserve(struct mmapdev_store *store, pgoff_t index, gfp_t gfp)
 {
 	void *entry = xa_load(&store->pending, index);
-	unsigned long tag = entry == HOLE ? RESERVED_HOLE : RESERVED;
 	struct page *page;
 	int err;
 
@@ -153,12 +153,14 @@ int mmapdev_store_reserve(struct mmapdev_store *store, pgoff_t index, gfp_t gfp)
 	page = mmapdev_store_alloc_page(gfp);
 	if (IS_ERR(page))
 		return PTR_ERR(page);
-	err = xa_err(xa_store(&store->pending, index, xa_tag_pointer(page, tag),
-			      gfp));
-	if (err)
+	err = xa_err(xa_store(&store->pending, index,
+			      xa_tag_pointer(page, entry ? OVER_HOLE : 0), gfp));
+	if (err) {
 		mmapdev_store_free_page(page);
-	else
+	} else if (entry) {
 		xa_clear_mark(&store->pending, index, WRITTEN);
+		xa_clear_mark(&store->pending, index, COMMITTED);
+	}
 	return err;
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_reserve);
@@ -190,13 +192,16 @@ int mmapdev_store_write(struct mmapdev_store *store, struct folio *folio,
 			return err;
 		entry = xa_load(&store->pending, index);
 	}
-	page = xa_untag_pointer(entry);
+	page = entry_page(entry);
 	copy_highpage(page, folio_page(folio, 0));
 	if (pos < size && size < pos + PAGE_SIZE)
 		memzero_page(page, offset_in_page(size),
 			     PAGE_SIZE - offset_in_page(size));
-	xa_store(&store->pending, index, page, 0);
+	if (entry_is_over_hole(entry))
+		xa_store(&store->pending, index, page, 0);
 	xa_set_mark(&store->pending, index, WRITTEN);
+	if (xa_marked(&store->pending, COMMITTED))
+		xa_clear_mark(&store->pending, index, COMMITTED);
 	return 0;
 }
 
@@ -225,6 +230,14 @@ int mmapdev_store_punch_prepare(struct mmapdev_store *store, pgoff_t first,
 	return 0;
 }
 
+/* The image's page is taken away. Allocates nothing: there is an entry. */
+static void make_hole(struct mmapdev_store *store, unsigned long index)
+{
+	xa_store(&store->pending, index, HOLE, 0);
+	xa_set_mark(&store->pending, index, WRITTEN);
+	xa_clear_mark(&store->pending, index, COMMITTED);
+}
+
 /**
  * mmapdev_store_punch - take pages away, for now
  * @store: the store
@@ -245,173 +258,34 @@ void mmapdev_store_punch(struct mmapdev_store *store, pgoff_t first,
 	mutex_lock(&store->lock);
 	xa_for_each_range(&store->pending, index, entry, first, end - 1) {
 		entry_free(entry);
-		if (store->ops->has(store, index)) {
-			xa_store(&store->pending, index, HOLE, 0);
-			xa_set_mark(&store->pending, index, WRITTEN);
-		} else {
+		if (store->ops->has(store, index))
+			make_hole(store, index);
+		else
 			xa_erase(&store->pending, index);
-		}
 		cond_resched();
 	}
-	/* Here nothing is allocated: it was prepared. */
+	/* Where there was no entry, one is prepared. */
 	for (index = store->ops->next(store, first); index < end;
 	     index = store->ops->next(store, index + 1)) {
-		xa_store(&store->pending, index, HOLE, 0);
-		xa_set_mark(&store->pending, index, WRITTEN);
+		make_hole(store, index);
 		cond_resched();
 	}
 	mutex_unlock(&store->lock);
 }
 
-/* Lock what is WRITTEN from index on, without a gap. Return how much it is. */
-static unsigned int batch_begin(struct inode *inode, struct mmapdev_store *store,
-				unsigned long *index, unsigned long last)
+/* Give a reservation back; what else there is stays. */
+static void unreserve(struct mmapdev_store *store, pgoff_t index)
 {
-	struct mmapdev_flush *batch = &store->batch;
-	unsigned int n;
+	void *entry = xa_load(&store->pending, index);
 
-	if (!xa_find(&store->pending, index, last, WRITTEN))
-		return 0;
-	for (n = 0; n < MMAPDEV_FLUSH_BATCH && *index + n <= last; n++) {
-		if (!xa_get_mark(&store->pending, *index + n, WRITTEN))
-			break;
-		/* From here on no writeback changes the entry. */
-		batch->folios[n] = mmapdev_folio_find(inode->i_mapping,
-						      *index + n);
-		batch->pages[n] = entry_page(xa_load(&store->pending,
-						     *index + n));
-	}
-	return n;
-}
-
-/*
- * An entry is in the image. What the image did not take for itself is kept for
- * the next writeback if there will be one.
- */
-static void entry_committed(struct mmapdev_store *store, unsigned long index,
-			    struct page *rest, bool dirty)
-{
-	if (rest && dirty) {
-		set_page_private(rest, jiffies);
-		xa_store(&store->pending, index, xa_tag_pointer(rest, RESERVED),
-			 0);
-		xa_clear_mark(&store->pending, index, WRITTEN);
-	} else {
-		xa_erase(&store->pending, index);
-		mmapdev_store_free_page(rest);
-	}
-}
-
-/*
- * An entry could not get into the image. Holes are tried again, and so are
- * pages if that was asked for; else the page is clean and forgotten.
- */
-static void entry_failed(struct mmapdev_store *store, unsigned long index,
-			 struct page *page)
-{
-	if (!page || store->after_error == MMAPDEV_AFTER_ERROR_DIRTY)
+	if (!entry || entry == HOLE || is_marked(store, index))
 		return;
-	xa_store(&store->pending, index, xa_tag_pointer(page, RESERVED), 0);
-	xa_clear_mark(&store->pending, index, WRITTEN);
+	entry_free(entry);
+	if (entry_is_over_hole(entry))
+		make_hole(store, index);
+	else
+		xa_erase(&store->pending, index);
 }
-
-/**
- * mmapdev_store_revert - after an error, show what the store has
- * @inode: the object
- * @index: in pages
- *
- * Does nothing unless that was asked for.
- *
- * Context: May sleep.
- */
-void mmapdev_store_revert(struct inode *inode, pgoff_t index)
-{
-	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
-	loff_t pos = (loff_t)index << PAGE_SHIFT;
-
-	if (store->after_error == MMAPDEV_AFTER_ERROR_REVERT)
-		truncate_inode_pages_range(inode->i_mapping, pos,
-					   pos + PAGE_SIZE - 1);
-}
-
-/* Unlock them. */
-static void batch_end(struct inode *inode, struct mmapdev_store *store,
-		      unsigned long index, unsigned int n, int err)
-{
-	struct mmapdev_flush *batch = &store->batch;
-	unsigned int i;
-
-	for (i = 0; i < n; i++, index++) {
-		struct folio *folio = batch->folios[i];
-		bool dirty = folio && folio_test_dirty(folio);
-
-		if (err)
-			entry_failed(store, index, batch->pages[i]);
-		else
-			entry_committed(store, index, batch->pages[i], dirty);
-		if (folio) {
-			folio_unlock(folio);
-			folio_put(folio);
-		}
-		if (err)
-			mmapdev_store_revert(inode, index);
-	}
-}
-
-/* The end of the page that has a byte. */
-static loff_t whole_pages(loff_t byte)
-{
-	return byte > LLONG_MAX - PAGE_SIZE ? LLONG_MAX :
-					      round_up(byte + 1, PAGE_SIZE);
-}
-
-/**
- * mmapdev_store_flush - make durable what has been written back
- * @inode: the object
- * @from: first byte
- * @to: last byte
- *
- * Whole pages are flushed, and of the size what is needed to read them; from 0
- * to LLONG_MAX, the size as it is.
- *
- * Context: May sleep.
- * Return: 0 or the image's error, which is noted in the mapping too if pages
- *	were lost by it.
- */
-int mmapdev_store_flush(struct inode *inode, loff_t from, loff_t to)
-{
-	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
-	unsigned long index = from >> PAGE_SHIFT;
-	unsigned long last = to >> PAGE_SHIFT;
-	unsigned int n;
-	loff_t size;
-	int err;
-
-	err = mmapdev_inject(inode, MMAPDEV_EVENT_FLUSH, from);
-	if (err)
-		return err;
-	mutex_lock(&store->lock);
-	size = i_size_read(inode);
-	while (!err && (n = batch_begin(inode, store, &index, last))) {
-		err = store->ops->commit(store, index, store->batch.pages, n);
-		batch_end(inode, store, index, n, err);
-		if (err)
-			mapping_set_error(inode->i_mapping, err);
-		index += n;
-		cond_resched();
-	}
-	if (from || to != LLONG_MAX)
-		size = max(store->size, min(size, whole_pages(to)));
-	if (!err)
-		err = store->ops->resize(store, size);
-	if (!err)
-		err = store->ops->sync(store);
-	if (!err)
-		store->size = size;
-	mutex_unlock(&store->lock);
-	return err;
-}
-EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_flush);
 
 /**
  * mmapdev_store_unreserve - undo mmapdev_store_reserve()
@@ -422,22 +296,30 @@ EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_flush);
  */
 void mmapdev_store_unreserve(struct mmapdev_store *store, pgoff_t index)
 {
-	void *entry;
-
 	mutex_lock(&store->lock);
-	entry = xa_load(&store->pending, index);
-	if (entry_is_reserved(entry)) {
-		entry_free(entry);
-		if (!entry_is_hole(entry)) {
-			xa_erase(&store->pending, index);
-		} else {
-			xa_store(&store->pending, index, HOLE, 0);
-			xa_set_mark(&store->pending, index, WRITTEN);
-		}
-	}
+	unreserve(store, index);
 	mutex_unlock(&store->lock);
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_unreserve);
+
+/**
+ * mmapdev_store_revert - after an error, show what the store has
+ * @inode: the object
+ * @folio: locked; its bytes did not get to where they should have
+ *
+ * Does nothing unless that was asked for.
+ *
+ * Context: May sleep.
+ */
+void mmapdev_store_revert(struct inode *inode, struct folio *folio)
+{
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
+
+	if (store->after_error != MMAPDEV_AFTER_ERROR_REVERT)
+		return;
+	unreserve(store, folio->index);
+	generic_error_remove_folio(inode->i_mapping, folio);
+}
 
 /**
  * mmapdev_store_next - where there are bytes
@@ -463,6 +345,51 @@ pgoff_t mmapdev_store_next(struct mmapdev_store *store, pgoff_t index)
 			return ULONG_MAX;
 		index = pending + 1;
 	}
+}
+
+/* Where the next pending hole is, below end, or end. */
+static pgoff_t next_pending_hole(struct mmapdev_store *store, pgoff_t index,
+				 pgoff_t end)
+{
+	unsigned long found;
+	void *entry;
+
+	if (index >= end)
+		return end;
+	xa_for_each_range(&store->pending, found, entry, index, end - 1) {
+		if (entry == HOLE)
+			return found;
+		cond_resched();
+	}
+	return end;
+}
+
+/**
+ * mmapdev_store_next_hole - where there are no bytes
+ * @store: the store
+ * @index: where to begin, in pages
+ * @end: where to end, in pages, not included
+ *
+ * Return: The first index from @index on that mmapdev_store_next() passes by,
+ *	or @end.
+ */
+pgoff_t mmapdev_store_next_hole(struct mmapdev_store *store, pgoff_t index,
+				pgoff_t end)
+{
+	while (index < end) {
+		pgoff_t stop = min(store->ops->next_hole(store, index), end);
+		pgoff_t hole = next_pending_hole(store, index, stop);
+		void *entry;
+
+		if (hole < stop)
+			return hole;
+		entry = xa_load(&store->pending, stop);
+		if (stop == end || !entry || entry == HOLE)
+			return stop;
+		index = stop + 1;
+		cond_resched();
+	}
+	return end;
 }
 
 /**
@@ -506,10 +433,11 @@ unsigned int mmapdev_store_unsynced(struct mmapdev_store *store,
 		if (!entry)
 			break;
 		if (entry != HOLE) {
-			page = xa_untag_pointer(entry);
+			page = entry_page(entry);
 			since = page_private(page);
-			why = entry_page(entry) ? MMAPDEV_UNSYNCED_WRITTEN :
-						  MMAPDEV_UNSYNCED_DIRTY;
+			why = is_marked(store, *index) ?
+				MMAPDEV_UNSYNCED_WRITTEN :
+				MMAPDEV_UNSYNCED_DIRTY;
 		}
 		pages[n] = (struct mmapdev_unsynced_page) {
 			.offset	= (u64)*index << PAGE_SHIFT,

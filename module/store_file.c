@@ -17,6 +17,8 @@
 #include <linux/slab.h>
 #include <linux/uio.h>
 
+#include "compat.h"
+
 /**
  * struct file_store - an image in a file
  * @store: what the object knows of it
@@ -57,12 +59,17 @@ static pgoff_t file_next(struct mmapdev_store *store, pgoff_t index)
 	return file_has(store, index) ? index : ULONG_MAX;
 }
 
+static pgoff_t file_next_hole(struct mmapdev_store *store, pgoff_t index)
+{
+	return max(index, file_pages(store));
+}
+
 /*
  * Move bytes between a file and pages until all are moved or an error comes.
- * Return how many were moved: fewer only at the end of the file.
+ * Return how many were moved: fewer at the end of the file, or with an error.
  */
-static ssize_t transfer(struct file *file, loff_t pos, struct bio_vec *bvecs,
-			unsigned int n, unsigned int direction)
+static size_t transfer(struct file *file, loff_t pos, struct bio_vec *bvecs,
+		       unsigned int n, unsigned int direction, int *err)
 {
 	size_t length = (size_t)n << PAGE_SHIFT;
 	struct iov_iter iter;
@@ -72,8 +79,6 @@ static ssize_t transfer(struct file *file, loff_t pos, struct bio_vec *bvecs,
 	iov_iter_bvec(&iter, direction, bvecs, n, length);
 	init_sync_kiocb(&kiocb, file);
 	kiocb.ki_pos = pos;
-	if (direction == WRITE)
-		file_start_write(file);
 	while (iov_iter_count(&iter)) {
 		ret = direction == WRITE ?
 			file->f_op->write_iter(&kiocb, &iter) :
@@ -81,9 +86,8 @@ static ssize_t transfer(struct file *file, loff_t pos, struct bio_vec *bvecs,
 		if (ret <= 0)
 			break;
 	}
-	if (direction == WRITE)
-		file_end_write(file);
-	return ret < 0 ? ret : length - iov_iter_count(&iter);
+	*err = min_t(ssize_t, ret, 0);
+	return length - iov_iter_count(&iter);
 }
 
 /* A file that is shorter than it was has lost bytes: they are not zeros. */
@@ -96,10 +100,12 @@ static int file_load(struct mmapdev_store *store, pgoff_t index,
 		.bv_page	= page,
 		.bv_len		= PAGE_SIZE,
 	};
-	ssize_t got = transfer(file_of(store)->file, pos, &bvec, 1, READ);
+	size_t got;
+	int err;
 
-	if (got < 0)
-		return got;
+	got = transfer(file_of(store)->file, pos, &bvec, 1, READ, &err);
+	if (err)
+		return err;
 	if (got < expected)
 		return -EIO;
 	if (expected < PAGE_SIZE)
@@ -114,76 +120,109 @@ static int file_reserve(struct mmapdev_store *store, pgoff_t index, gfp_t gfp)
 	return 0;
 }
 
-static int write_run(struct file_store *file, pgoff_t index,
-		     struct page **pages, unsigned int n)
+/*
+ * Has the file become shorter behind our back? Nothing is written past its end
+ * then, and its end stays: bytes that it has lost would come back as zeros.
+ */
+static bool is_short(struct mmapdev_store *store)
 {
-	ssize_t written;
+	return S_ISREG(host_of(store)->i_mode) &&
+	       i_size_read(host_of(store)) < store->size;
+}
+
+static unsigned int write_run(struct file_store *file, pgoff_t index,
+			      struct page **pages, unsigned int n, int *err)
+{
+	loff_t pos = (loff_t)index << PAGE_SHIFT;
+	size_t written;
 	unsigned int i;
 
+	if (is_short(&file->store) && pos > i_size_read(host_of(&file->store))) {
+		*err = -EIO;
+		return 0;
+	}
 	for (i = 0; i < n; i++) {
 		file->bvecs[i] = (struct bio_vec) {
 			.bv_page	= pages[i] ?: ZERO_PAGE(0),
 			.bv_len		= PAGE_SIZE,
 		};
 	}
-	written = transfer(file->file, (loff_t)index << PAGE_SHIFT,
-			   file->bvecs, n, WRITE);
-	if (written < 0)
-		return written;
-	return written == (loff_t)n << PAGE_SHIFT ? 0 : -EIO;
+	written = transfer(file->file, pos, file->bvecs, n, WRITE, err);
+	if (written < (size_t)n << PAGE_SHIFT && !*err)
+		*err = -EIO;
+	return written >> PAGE_SHIFT;
 }
 
-static int punch_run(struct file_store *file, pgoff_t index,
-		     struct page **pages, unsigned int n)
+/* As vfs_fallocate() does, but file_begin() has been called. */
+static int punch_hole(struct file *file, loff_t pos, loff_t length)
 {
-	int err = vfs_fallocate(file->file,
-				FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				(loff_t)index << PAGE_SHIFT,
-				(loff_t)n << PAGE_SHIFT);
+	if (!file->f_op->fallocate)
+		return -EOPNOTSUPP;
+	return file->f_op->fallocate(file, FALLOC_FL_PUNCH_HOLE |
+				     FALLOC_FL_KEEP_SIZE, pos, length);
+}
 
-	if (err == -EOPNOTSUPP || err == -ENODEV)
-		err = write_run(file, index, pages, n);
-	return err;
+static unsigned int punch_run(struct file_store *file, pgoff_t index,
+			      struct page **pages, unsigned int n, int *err)
+{
+	*err = punch_hole(file->file, (loff_t)index << PAGE_SHIFT,
+			  (loff_t)n << PAGE_SHIFT);
+	if (*err == -EOPNOTSUPP)
+		return write_run(file, index, pages, n, err);
+	return *err ? 0 : n;
 }
 
 /*
  * Dirty pages of the object wait for us in a way: do not wait for there to be
  * fewer of them before we write.
  */
-static int file_commit(struct mmapdev_store *store, pgoff_t index,
-		       struct page **pages, unsigned int n)
+static unsigned int file_commit(struct mmapdev_store *store, pgoff_t index,
+				struct page **pages, unsigned int n, int *err)
 {
 	struct file_store *file = file_of(store);
 	unsigned int throttle = current->flags & PF_LOCAL_THROTTLE;
-	unsigned int i, end;
-	int err = 0;
+	unsigned int done = 0;
 
 	current->flags |= PF_LOCAL_THROTTLE;
-	for (i = 0; !err && i < n; i = end) {
-		for (end = i + 1; end < n && !pages[end] == !pages[i]; end++)
-			;
-		if (pages[i])
-			err = write_run(file, index + i, pages + i, end - i);
+	while (!*err && done < n) {
+		struct page **run = pages + done;
+		unsigned int len = 1;
+
+		while (done + len < n && !run[len] == !run[0])
+			len++;
+		if (run[0])
+			done += write_run(file, index + done, run, len, err);
 		else
-			err = punch_run(file, index + i, pages + i, end - i);
+			done += punch_run(file, index + done, run, len, err);
 	}
 	current->flags &= ~PF_LOCAL_THROTTLE;
 	current->flags |= throttle;
-	return err;
+	return done;
 }
 
+/* As vfs_truncate() does, but file_begin() has been called. */
 static int file_resize(struct mmapdev_store *store, loff_t size)
 {
 	struct file *file = file_of(store)->file;
+	struct inode *host = host_of(store);
+	struct iattr attr = {
+		.ia_valid	= ATTR_SIZE | ATTR_FILE | ATTR_MTIME | ATTR_CTIME,
+		.ia_size	= size,
+		.ia_file	= file,
+	};
 	const struct cred *cred;
 	int err;
 
-	if (!S_ISREG(host_of(store)->i_mode) ||
-	    size == i_size_read(host_of(store)))
+	if (!S_ISREG(host->i_mode) || size == i_size_read(host))
 		return 0;
+	if (is_short(store) && size > i_size_read(host))
+		return size > store->size ? -EIO : 0;
 	/* Whoever syncs has not got to have the rights of who opened it. */
 	cred = override_creds(file->f_cred);
-	err = vfs_truncate(&file->f_path, size);
+	inode_lock(host);
+	err = notify_change(file_mnt_idmap(file), file_dentry(file), &attr,
+			    NULL);
+	inode_unlock(host);
 	revert_creds(cred);
 	return err;
 }
@@ -191,6 +230,20 @@ static int file_resize(struct mmapdev_store *store, loff_t size)
 static int file_sync(struct mmapdev_store *store)
 {
 	return vfs_fsync(file_of(store)->file, 1);
+}
+
+/*
+ * A file system that is about to freeze waits for who writes, and we must not
+ * wait for it while others wait for us: so this comes before the store's lock.
+ */
+static void file_begin(struct mmapdev_store *store)
+{
+	file_start_write(file_of(store)->file);
+}
+
+static void file_end(struct mmapdev_store *store)
+{
+	file_end_write(file_of(store)->file);
 }
 
 static void file_free(struct mmapdev_store *store)
@@ -204,12 +257,15 @@ static const struct mmapdev_store_ops file_ops = {
 	.name		= "file",
 	.has		= file_has,
 	.next		= file_next,
+	.next_hole	= file_next_hole,
 	.pages		= file_pages,
 	.load		= file_load,
 	.reserve	= file_reserve,
 	.commit		= file_commit,
 	.resize		= file_resize,
 	.sync		= file_sync,
+	.begin		= file_begin,
+	.end		= file_end,
 	.free		= file_free,
 };
 

@@ -41,6 +41,15 @@ static pgoff_t memory_next(struct mmapdev_store *store, pgoff_t index)
 		       XA_PRESENT) ? found : ULONG_MAX;
 }
 
+static pgoff_t memory_next_hole(struct mmapdev_store *store, pgoff_t index)
+{
+	while (memory_has(store, index)) {
+		index++;
+		cond_resched();
+	}
+	return index;
+}
+
 static unsigned long memory_pages(struct mmapdev_store *store)
 {
 	return atomic_long_read(&memory_of(store)->count);
@@ -59,8 +68,9 @@ static int memory_reserve(struct mmapdev_store *store, pgoff_t index, gfp_t gfp)
 }
 
 /* Never fails: there was a page here, or its place is reserved. */
-static int memory_commit(struct mmapdev_store *store, pgoff_t index,
-			 struct page **pages, unsigned int n)
+static unsigned int memory_commit(struct mmapdev_store *store, pgoff_t index,
+				  struct page **pages, unsigned int n,
+				  int *err)
 {
 	struct memory_store *memory = memory_of(store);
 	unsigned int i;
@@ -75,15 +85,10 @@ static int memory_commit(struct mmapdev_store *store, pgoff_t index,
 		atomic_long_add(!!pages[i] - !!old, &memory->count);
 		pages[i] = old;
 	}
-	return 0;
+	return n;
 }
 
 static int memory_resize(struct mmapdev_store *store, loff_t size)
-{
-	return 0;
-}
-
-static int memory_sync(struct mmapdev_store *store)
 {
 	return 0;
 }
@@ -105,12 +110,12 @@ static const struct mmapdev_store_ops memory_ops = {
 	.name		= "memory",
 	.has		= memory_has,
 	.next		= memory_next,
+	.next_hole	= memory_next_hole,
 	.pages		= memory_pages,
 	.load		= memory_load,
 	.reserve	= memory_reserve,
 	.commit		= memory_commit,
 	.resize		= memory_resize,
-	.sync		= memory_sync,
 	.free		= memory_free,
 };
 

@@ -46,7 +46,6 @@ static int write_folio(struct folio *folio, struct writeback_control *wbc,
 {
 	struct inode *inode = data;
 	struct mmapdev_object *object = mmapdev_object_of(inode);
-	pgoff_t index = folio->index;
 	int err;
 
 	folio_start_writeback(folio);
@@ -60,10 +59,10 @@ static int write_folio(struct folio *folio, struct writeback_control *wbc,
 		folio_redirty_for_writepage(wbc, folio);
 	mmapdev_count(object, MMAPDEV_WRITEBACKS, 1);
 	trace_mmapdev_writeback(inode, folio, err);
-	folio_unlock(folio);
 	folio_end_writeback(folio);
 	if (err)
-		mmapdev_store_revert(inode, index);
+		mmapdev_store_revert(inode, folio);
+	folio_unlock(folio);
 	return 0;
 }
 

@@ -344,6 +344,36 @@ TEST_F(lost, page_that_was_lost_is_seen_in_its_state_and_counted_by_a_cut)
 	EXPECT_STREQ("ABcdeFGH", file_bytes(self->d.fd));
 }
 
+/* A cut forgets errors, but not who has heard of which. */
+TEST_F(lost, error_after_a_cut_is_heard_by_all_that_live_on)
+{
+	int other = durable_open(&self->d, O_RDWR);
+	int late;
+
+	ASSERT_GE(other, 0);
+	for (int round = 0; round < 3; round++) {
+		ASSERT_EQ(0, break_pages(&self->d, 2, 1));
+		self->p[2 * self->page] = 'x';
+		EXPECT_EQ(EIO, sync_result(fsync(self->d.fd)));
+		/* The other one has not heard of it, and never will. */
+		EXPECT_EQ(1, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
+		ASSERT_EQ(0, repair(&self->d));
+		late = durable_open(&self->d, O_RDWR);
+		EXPECT_EQ(0, sync_result(fsync(late)));
+		EXPECT_EQ(0, sync_result(fsync(other)));
+		EXPECT_EQ(0, sync_result(fsync(self->d.fd)));
+
+		ASSERT_EQ(0, break_pages(&self->d, 2, 1));
+		self->p[2 * self->page] = 'y';
+		EXPECT_EQ(EIO, sync_result(fsync(other)));
+		EXPECT_EQ(EIO, sync_result(fsync(self->d.fd)));
+		EXPECT_EQ(EIO, sync_result(fsync(late)));
+		ASSERT_EQ(0, repair(&self->d));
+		close(late);
+	}
+	close(other);
+}
+
 int main(int argc, char **argv)
 {
 	ext4_prepare_failing();

@@ -95,8 +95,7 @@ struct mmapdev_size {
  * @sigbus: (out) faults answered with SIGBUS
  * @pages_allocated: (out) pages put into the object
  * @pages_freed: (out) pages taken out of the object
- * @mkwrites: (out) first stores, through shared mappings, to pages that the
- *	store had as they were
+ * @mkwrites: (out) stores through shared mappings that made a page dirty
  * @writebacks: (out) pages written back, be it with an error
  * @flushes: (out) times that what was written back was made durable
  * @crashes: (out) power cuts

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a store has not made durable: the entries of its pending array.
+ *
+ * An entry is
+ *  - HOLE: the image has a page here that was taken away since;
+ *  - a page with a mark: what was written back;
+ *  - a page without: reserved, for the writeback of a page that is dirty now, or
+ *    left by one that failed. Its content does not count, the image shows
+ *    through it; or, if it is tagged OVER_HOLE, a hole.
+ *
+ * The marks, of which an entry has one at most:
+ *  - WRITTEN: waits for a flush;
+ *  - COMMITTED: a flush has put it into the image and waits for that to survive.
+ *
+ * An entry changes only while its folio is locked, if there is one in the page
+ * cache, or by who has locked the store. Entries with a mark are removed only by
+ * the latter.
+ */
+#ifndef _MMAPDEV_PENDING_H
+#define _MMAPDEV_PENDING_H
+
+#include <linux/xarray.h>
+
+#define HOLE		xa_mk_value(0)	/* no page has this address and a tag */
+#define OVER_HOLE	1UL
+#define WRITTEN		XA_MARK_0
+#define COMMITTED	XA_MARK_1
+
+/* Its page, whether that counts or not, or NULL. */
+static inline struct page *entry_page(void *entry)
+{
+	return entry == HOLE ? NULL : xa_untag_pointer(entry);
+}
+
+static inline bool entry_is_over_hole(void *entry)
+{
+	return entry != HOLE && xa_pointer_tag(entry) == OVER_HOLE;
+}
+
+#endif /* _MMAPDEV_PENDING_H */
