@@ -59,13 +59,13 @@ static unsigned int batch_begin(struct inode *inode, struct mmapdev_store *store
 	do {
 		found = batch_find(store, index, last, mark);
 		for (n = 0; n < found; n++) {
-			struct folio *folio = mmapdev_folio_find(
-				inode->i_mapping, *index + n);
+			unsigned long at = *index + n;
+			struct folio *folio;
 
+			folio = mmapdev_folio_find(inode->i_mapping, at);
 			batch->folios[n] = folio;
 			/* A hole may have been reserved before the lock. */
-			if (!folio || still(store, *index + n, mark,
-					    batch->pages[n]))
+			if (!folio || still(store, at, mark, batch->pages[n]))
 				continue;
 			folio_unlock(folio);
 			folio_put(folio);
