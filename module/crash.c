@@ -161,7 +161,7 @@ int mmapdev_crash(struct inode *inode, u32 flags, u64 *lost)
 	*lost = lose(inode);
 	filemap_invalidate_unlock(inode->i_mapping);
 	mmapdev_count(object, MMAPDEV_CRASHES, 1);
-	trace_mmapdev_crash(inode, flags, *lost);
+	trace_mmapdev_crash(inode, flags, *lost, mmapdev_sequence_next(object));
 	inode_unlock(inode);
 	return 0;
 }

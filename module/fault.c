@@ -129,6 +129,7 @@ static vm_fault_t mmapdev_vm_page_mkwrite(struct vm_fault *vmf)
 	struct address_space *mapping = vmf->vma->vm_file->f_mapping;
 	struct mmapdev_object *object = mmapdev_object_of(mapping->host);
 	vm_fault_t ret = 0;
+	u64 sequence;
 
 	if (!folio_test_dirty(page_folio(vmf->page)))
 		ret = injected(vmf, mapping->host, MMAPDEV_EVENT_MKWRITE);
@@ -137,10 +138,11 @@ static vm_fault_t mmapdev_vm_page_mkwrite(struct vm_fault *vmf)
 		ret = make_dirty(vmf, mapping->host);
 		filemap_invalidate_unlock_shared(mapping);
 	}
+	sequence = mmapdev_sequence_next(object);	/* the page is locked */
 	mmapdev_modified(mapping->host);
 	if (ret & VM_FAULT_SIGBUS)
 		mmapdev_count(object, MMAPDEV_SIGBUS, 1);
-	trace_mmapdev_mkwrite(vmf, ret);
+	trace_mmapdev_mkwrite(vmf, sequence, ret);
 	return ret;
 }
 

@@ -146,6 +146,17 @@ static bool is_dirty(struct folio *folio)
 	return folio && folio_test_dirty(folio);
 }
 
+/* How many of a part of the batch are not holes. */
+static unsigned int count_pages(const struct mmapdev_flush *batch,
+				unsigned int from, unsigned int to)
+{
+	unsigned int count = 0;
+
+	while (from < to)
+		count += !!batch->pages[from++];
+	return count;
+}
+
 /*
  * Give the image what is WRITTEN. What it does not take is skipped, so that
  * nothing else is lost. Return the first error.
@@ -153,14 +164,19 @@ static bool is_dirty(struct folio *folio)
 static int commit_all(struct inode *inode, struct mmapdev_store *store,
 		      unsigned long index, unsigned long last)
 {
+	struct mmapdev_object *object = mmapdev_object_of(inode);
 	struct mmapdev_flush *batch = &store->batch;
 	unsigned int n, done, i;
 	int first = 0;
 
 	while ((n = batch_begin(inode, store, &index, last, WRITTEN))) {
+		unsigned int given = count_pages(batch, 0, n);
 		int err = 0;
 
 		done = store->ops->commit(store, index, batch->pages, n, &err);
+		given -= count_pages(batch, done, n);
+		mmapdev_count(object, MMAPDEV_BYTES_FLUSHED,
+			      (unsigned long)given << PAGE_SHIFT);
 		for (i = 0; i < done; i++)
 			commit(store, index + i, batch->pages[i],
 			       is_dirty(batch->folios[i]));

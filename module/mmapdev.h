@@ -65,6 +65,7 @@ enum mmapdev_event {
 	MMAPDEV_WRITEBACKS,
 	MMAPDEV_FLUSHES,
 	MMAPDEV_CRASHES,
+	MMAPDEV_BYTES_FLUSHED,
 	MMAPDEV_NR_EVENTS,
 };
 
@@ -88,6 +89,7 @@ struct mmapdev_counters {
  * @rules: what is injected; @rules_lock
  * @rules_lock: of @rules and @last_rule; a leaf
  * @last_rule: the number given last
+ * @sequence: the number of the last mkwrite, writeback, flush or power cut
  * @born: when it was made
  * @inode: the object's life, size (i_size) and pages (i_data)
  *
@@ -105,6 +107,7 @@ struct mmapdev_object {
 	struct list_head rules;
 	spinlock_t rules_lock;	/* rules, last_rule */
 	u64 last_rule;
+	atomic64_t sequence;
 	struct timespec64 born;
 	struct inode inode;
 };
@@ -189,6 +192,12 @@ struct mmapdev_store_ops {
 static inline struct mmapdev_object *mmapdev_object_of(const struct inode *inode)
 {
 	return container_of(inode, struct mmapdev_object, inode);
+}
+
+/* What happens to a durable object is numbered, in the order of its locks. */
+static inline u64 mmapdev_sequence_next(struct mmapdev_object *object)
+{
+	return atomic64_inc_return(&object->sequence);
 }
 
 /* object.c: the object, and the pseudo filesystem that it is an inode of. */

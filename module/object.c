@@ -51,6 +51,7 @@ static struct inode *object_alloc_inode(struct super_block *sb)
 	INIT_LIST_HEAD(&object->rules);
 	spin_lock_init(&object->rules_lock);
 	object->last_rule = 0;
+	atomic64_set(&object->sequence, 0);
 	return &object->inode;
 }
 

@@ -82,12 +82,13 @@ void mmapdev_stats_get(struct mmapdev_object *object,
 		.fault_around		= sum(c, MMAPDEV_FAULT_AROUND),
 		.sigbus			= sum(c, MMAPDEV_SIGBUS),
 		.pages_allocated	= sum(c, MMAPDEV_PAGES_ALLOCATED),
+		.mkwrites		= sum(c, MMAPDEV_MKWRITES),
+		.writebacks		= sum(c, MMAPDEV_WRITEBACKS),
+		.flushes		= sum(c, MMAPDEV_FLUSHES),
+		.crashes		= sum(c, MMAPDEV_CRASHES),
+		.bytes_flushed		= sum(c, MMAPDEV_BYTES_FLUSHED),
 	};
 	/* A folio that leaves the page cache no longer knows its object. */
-	stats->mkwrites = sum(c, MMAPDEV_MKWRITES);
-	stats->writebacks = sum(c, MMAPDEV_WRITEBACKS);
-	stats->flushes = sum(c, MMAPDEV_FLUSHES);
-	stats->crashes = sum(c, MMAPDEV_CRASHES);
 	stats->pages_freed = stats->pages_allocated - min(resident,
 							  stats->pages_allocated);
 }
@@ -127,6 +128,7 @@ EVENT_ATTR(mkwrites, MMAPDEV_MKWRITES);
 EVENT_ATTR(writebacks, MMAPDEV_WRITEBACKS);
 EVENT_ATTR(flushes, MMAPDEV_FLUSHES);
 EVENT_ATTR(crashes, MMAPDEV_CRASHES);
+EVENT_ATTR(bytes_flushed, MMAPDEV_BYTES_FLUSHED);
 
 static ssize_t objects_show(struct device *dev, struct device_attribute *attr,
 			    char *buf)
@@ -163,6 +165,7 @@ static struct attribute *stats_attrs[] = {
 	&dev_attr_writebacks.attr,
 	&dev_attr_flushes.attr,
 	&dev_attr_crashes.attr,
+	&dev_attr_bytes_flushed.attr,
 	&dev_attr_objects.attr,
 	&dev_attr_opens.attr,
 	&dev_attr_pages.attr,

@@ -166,77 +166,89 @@ TRACE_EVENT(mmapdev_fallocate,
 );
 
 TRACE_EVENT(mmapdev_mkwrite,
-	TP_PROTO(struct vm_fault *vmf, vm_fault_t ret),
-	TP_ARGS(vmf, ret),
+	TP_PROTO(struct vm_fault *vmf, u64 sequence, vm_fault_t ret),
+	TP_ARGS(vmf, sequence, ret),
 	TP_STRUCT__entry(
 		__field(unsigned long, object)
 		__field(pgoff_t, index)
 		__field(unsigned long, address)
+		__field(u64, sequence)
 		__field(unsigned int, result)
 	),
 	TP_fast_assign(
 		__entry->object = vmf->vma->vm_file->f_mapping->host->i_ino;
 		__entry->index = vmf->pgoff;
 		__entry->address = vmf->address;
+		__entry->sequence = sequence;
 		__entry->result = (__force unsigned int)ret;
 	),
-	TP_printk("object=%lu index=%lu address=0x%lx result=%s",
+	TP_printk("object=%lu index=%lu address=0x%lx sequence=%llu result=%s",
 		  __entry->object, __entry->index, __entry->address,
-		  show_fault_result(__entry->result))
+		  __entry->sequence, show_fault_result(__entry->result))
 );
 
 TRACE_EVENT(mmapdev_writeback,
-	TP_PROTO(struct inode *inode, struct folio *folio, int ret),
-	TP_ARGS(inode, folio, ret),
+	TP_PROTO(struct inode *inode, struct folio *folio, u64 sequence,
+		 int ret),
+	TP_ARGS(inode, folio, sequence, ret),
 	TP_STRUCT__entry(
 		__field(unsigned long, object)
 		__field(pgoff_t, index)
+		__field(u64, sequence)
 		__field(int, result)
 	),
 	TP_fast_assign(
 		__entry->object = inode->i_ino;
 		__entry->index = folio->index;
+		__entry->sequence = sequence;
 		__entry->result = ret;
 	),
-	TP_printk("object=%lu index=%lu result=%d",
-		  __entry->object, __entry->index, __entry->result)
+	TP_printk("object=%lu index=%lu sequence=%llu result=%d",
+		  __entry->object, __entry->index, __entry->sequence,
+		  __entry->result)
 );
 
 TRACE_EVENT(mmapdev_flush,
-	TP_PROTO(struct inode *inode, loff_t from, loff_t to, int ret),
-	TP_ARGS(inode, from, to, ret),
+	TP_PROTO(struct inode *inode, loff_t from, loff_t to, u64 sequence,
+		 int ret),
+	TP_ARGS(inode, from, to, sequence, ret),
 	TP_STRUCT__entry(
 		__field(unsigned long, object)
 		__field(loff_t, from)
 		__field(loff_t, to)
+		__field(u64, sequence)
 		__field(int, result)
 	),
 	TP_fast_assign(
 		__entry->object = inode->i_ino;
 		__entry->from = from;
 		__entry->to = to;
+		__entry->sequence = sequence;
 		__entry->result = ret;
 	),
-	TP_printk("object=%lu from=%lld to=%lld result=%d",
+	TP_printk("object=%lu from=%lld to=%lld sequence=%llu result=%d",
 		  __entry->object, __entry->from, __entry->to,
-		  __entry->result)
+		  __entry->sequence, __entry->result)
 );
 
 TRACE_EVENT(mmapdev_crash,
-	TP_PROTO(struct inode *inode, u32 flags, u64 lost),
-	TP_ARGS(inode, flags, lost),
+	TP_PROTO(struct inode *inode, u32 flags, u64 lost, u64 sequence),
+	TP_ARGS(inode, flags, lost, sequence),
 	TP_STRUCT__entry(
 		__field(unsigned long, object)
 		__field(u64, lost)
+		__field(u64, sequence)
 		__field(u32, flags)
 	),
 	TP_fast_assign(
 		__entry->object = inode->i_ino;
 		__entry->lost = lost;
+		__entry->sequence = sequence;
 		__entry->flags = flags;
 	),
-	TP_printk("object=%lu lost=%llu flags=0x%x",
-		  __entry->object, __entry->lost, __entry->flags)
+	TP_printk("object=%lu lost=%llu flags=0x%x sequence=%llu",
+		  __entry->object, __entry->lost, __entry->flags,
+		  __entry->sequence)
 );
 
 TRACE_EVENT(mmapdev_inject,

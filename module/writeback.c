@@ -58,7 +58,8 @@ static int write_folio(struct folio *folio, struct writeback_control *wbc,
 	if (err && object->store->after_error == MMAPDEV_AFTER_ERROR_DIRTY)
 		folio_redirty_for_writepage(wbc, folio);
 	mmapdev_count(object, MMAPDEV_WRITEBACKS, 1);
-	trace_mmapdev_writeback(inode, folio, err);
+	trace_mmapdev_writeback(inode, folio, mmapdev_sequence_next(object),
+				err);
 	folio_end_writeback(folio);
 	if (err)
 		mmapdev_store_revert(inode, folio);
@@ -107,7 +108,8 @@ int mmapdev_sync(struct inode *inode, loff_t from, loff_t to)
 	err = err ?: ret;
 	ret = mmapdev_store_flush(inode, from, to);
 	mmapdev_count(object, MMAPDEV_FLUSHES, 1);
-	trace_mmapdev_flush(inode, from, to, ret);
+	trace_mmapdev_flush(inode, from, to, mmapdev_sequence_next(object),
+			    ret);
 	/* A power cut on the way took what had not come through. */
 	if (cuts != READ_ONCE(object->cuts))
 		ret = -EIO;

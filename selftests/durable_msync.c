@@ -333,12 +333,15 @@ TEST_F(tracking, page_is_clean_and_write_protected_after_msync)
 
 TEST_F(tracking, msync_writes_only_the_dirty_pages_of_its_range)
 {
-	unsigned long long before = durable_stats(&self->d).writebacks;
+	struct mmapdev_stats before = durable_stats(&self->d);
+	struct mmapdev_stats after;
 
 	for (int i = 1; i < DURABLE_PAGES; i += 2)
 		self->p[i * self->page] = 'x';
 	ASSERT_EQ(0, msync(self->p, 4 * self->page, MS_SYNC));
-	EXPECT_EQ(before + 2, durable_stats(&self->d).writebacks);
+	after = durable_stats(&self->d);
+	EXPECT_EQ(before.writebacks + 2, after.writebacks);
+	EXPECT_EQ(before.bytes_flushed + 2 * self->page, after.bytes_flushed);
 	EXPECT_STREQ("cccccdcd", durable_states(&self->d, DURABLE_PAGES));
 }
 

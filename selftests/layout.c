@@ -53,7 +53,8 @@ ASSERT_FIELD(mmapdev_stats, mkwrites, 72, 8);
 ASSERT_FIELD(mmapdev_stats, writebacks, 80, 8);
 ASSERT_FIELD(mmapdev_stats, flushes, 88, 8);
 ASSERT_FIELD(mmapdev_stats, crashes, 96, 8);
-ASSERT_FIELD(mmapdev_stats, reserved, 104, 24);
+ASSERT_FIELD(mmapdev_stats, bytes_flushed, 104, 8);
+ASSERT_FIELD(mmapdev_stats, reserved, 112, 16);
 
 _Static_assert(sizeof(struct mmapdev_pages) == 32, "mmapdev_pages");
 ASSERT_FIELD(mmapdev_pages, offset, 0, 8);

@@ -294,19 +294,21 @@ TEST_F(named, name_can_be_given_again_at_once)
 }
 
 static const char * const counters[] = {
-	"fault_around", "fault_cow_hole", "fault_cow_source",
-	"fault_private_read", "fault_shared_read", "fault_shared_write",
-	"pages_allocated", "pages_freed", "sigbus",
+	"bytes_flushed", "crashes", "fault_around", "fault_cow_hole",
+	"fault_cow_source", "fault_private_read", "fault_shared_read",
+	"fault_shared_write", "flushes", "mkwrites", "pages_allocated",
+	"pages_freed", "sigbus", "writebacks",
 };
 
 /* The value of a counter, in the order of the list. */
 static long long counter(const struct mmapdev_stats *s, int which)
 {
 	const __u64 values[] = {
-		s->fault_around, s->fault_cow_hole, s->fault_cow_source,
-		s->fault_private_read, s->fault_shared_read,
-		s->fault_shared_write, s->pages_allocated, s->pages_freed,
-		s->sigbus,
+		s->bytes_flushed, s->crashes, s->fault_around,
+		s->fault_cow_hole, s->fault_cow_source, s->fault_private_read,
+		s->fault_shared_read, s->fault_shared_write, s->flushes,
+		s->mkwrites, s->pages_allocated, s->pages_freed, s->sigbus,
+		s->writebacks,
 	};
 
 	return values[which];

@@ -265,6 +265,90 @@ TEST_F(tracepoints, resizing_frees_the_pages_that_were_added)
 	EXPECT_FREE(1, 1, pfn[1]);
 }
 
+static int durable_object(void)
+{
+	int node = open(mmapdev_path(), O_RDWR | O_CLOEXEC);
+	struct mmapdev_create create = {
+		.store = MMAPDEV_STORE_MEMORY,
+		.flags = O_RDWR | O_CLOEXEC,
+		.size = PAGES * getpagesize(),
+		.fd = -1,
+	};
+	int fd = ioctl(node, MMAPDEV_IOC_CREATE, &create);
+
+	close(node);
+	return fd;
+}
+
+static struct object durable_as_object(int fd)
+{
+	return (struct object) { .kind = OBJFILE, .fd = fd };
+}
+
+TEST_F(tracepoints, way_to_the_store_is_numbered)
+{
+	struct mmapdev_crash crash = {};
+	struct lines lines;
+	unsigned long object;
+	struct object o;
+	char *p;
+	int fd;
+
+	fd = durable_object();
+	ASSERT_LE(0, fd);
+	o = durable_as_object(fd);
+	object = object_info(&o).object;
+	p = object_map_aligned(&o, PAGES, MAP_SHARED);
+	ASSERT_NE(MAP_FAILED, p);
+	p[3 * self->page] = 1;
+	EXPECT_EQ(0, msync(p, PAGES * self->page, MS_SYNC));
+	EXPECT_EQ(0, ioctl(fd, MMAPDEV_IOC_CRASH, &crash));
+	EXPECT_EQ(-1, msync(p, self->page, MS_SYNC));
+	traced(&lines);
+	EXPECT_LINES(6);
+	EXPECT_LINE(0, "mmapdev_folio_add: object=%lu index=3 ", object);
+	EXPECT_LINE(1, "mmapdev_fault: object=%lu index=3 ", object);
+	EXPECT_LINE(2, "mmapdev_mkwrite: object=%lu index=3 address=0x%lx "
+		    "sequence=1 result=LOCKED", object,
+		    (unsigned long)p + 3 * self->page);
+	EXPECT_LINE(3, "mmapdev_writeback: object=%lu index=3 sequence=2 "
+		    "result=0", object);
+	EXPECT_LINE(4, "mmapdev_flush: object=%lu from=0 to=%ld sequence=3 "
+		    "result=0", object, PAGES * self->page - 1);
+	EXPECT_LINE(5, "mmapdev_crash: object=%lu lost=0 flags=0x0 sequence=4",
+		    object);
+	munmap(p, PAGES * self->page);
+	close(fd);
+}
+
+TEST_F(tracepoints, failed_way_to_the_store_tells_its_error)
+{
+	struct mmapdev_rule rule = {
+		.event = MMAPDEV_EVENT_WRITEBACK,
+		.action = MMAPDEV_ACTION_EIO,
+	};
+	struct lines lines;
+	unsigned long object;
+	struct object o;
+	int fd;
+
+	fd = durable_object();
+	ASSERT_LE(0, fd);
+	o = durable_as_object(fd);
+	object = object_info(&o).object;
+	ASSERT_EQ(0, ioctl(fd, MMAPDEV_IOC_ADD_RULE, &rule));
+	ASSERT_EQ(1, pwrite(fd, "x", 1, 0));
+	EXPECT_EQ(-1, fsync(fd));
+	traced(&lines);
+	EXPECT_LINES(4);
+	EXPECT_LINE(1, "mmapdev_inject: object=%lu pos=0 rule=1 event=4 "
+		    "action=3", object);
+	EXPECT_LINE(2, "mmapdev_writeback: object=%lu index=0 sequence=1 "
+		    "result=-5", object);
+	EXPECT_LINE(3, "mmapdev_flush: object=%lu from=0 ", object);
+	close(fd);
+}
+
 TEST_F(tracepoints, reading_adds_nothing)
 {
 	struct lines lines;

@@ -99,6 +99,7 @@ struct mmapdev_size {
  * @writebacks: (out) pages written back, be it with an error
  * @flushes: (out) times that what was written back was made durable
  * @crashes: (out) power cuts
+ * @bytes_flushed: (out) bytes that the store's image was given
  * @reserved: (out) zero
  *
  * A fault that the kernel tries again (out of memory, a lost race) counts
@@ -118,7 +119,8 @@ struct mmapdev_stats {
 	__u64	writebacks;
 	__u64	flushes;
 	__u64	crashes;
-	__u64	reserved[3];
+	__u64	bytes_flushed;
+	__u64	reserved[2];
 };
 
 /**
