@@ -6,6 +6,9 @@
 #   MMAPDEVCTL  the tool (default ../build/userspace/mmapdevctl)
 #
 # Needs the module loaded; leaves no object behind.
+#
+# Starting a process takes a tenth of a second and more under emulation, so that
+# what bash can do by itself it does.
 
 . "$(dirname "$0")/ctl.sh"
 
@@ -13,8 +16,8 @@
 page=$(getconf PAGESIZE)
 [ "$page" = 4096 ] || skip_all "offsets here are of pages of 4096 bytes"
 
-for poke in "$here/poke" "$here/../build/selftests/poke"; do
-	[ ! -x "$poke" ] || break
+for built in "$here" "$here/../build/selftests"; do
+	[ ! -x "$built/poke" ] || break
 done
 
 name=selftest-$$
@@ -40,30 +43,65 @@ trap leave_as_found EXIT
 
 # holds TEXT OFFSET [FILE]: the bytes from there on are these
 holds() {
-	is "$1" "$(tail -c +$(($2 + 1)) "${3:-$node}" | head -c ${#1} |
-		tr '\0' 0)"
+	is "$1" "$("$built/peek" "${3:-$node}" "$2" ${#1})"
 }
 
-# poke OFFSET TEXT [sync]: a store through a mapping
+# poke OFFSET TEXT [sync]...: stores through a mapping
 poke() {
-	"$poke" "$node" "$@" || fail "poke $*: status $?"
+	"$built/poke" "$node" "$@" || fail "poke $*: status $?"
 }
 
 # prints LINE...: the output is these, but for the spaces that align words
 prints() {
-	local wanted words
+	local wanted words said=
 	printf -v wanted '%s\n' "$@"
 	while read -r -a words; do
-		echo "${words[*]}"
-	done <<<"$out" >"$tmp/said"
-	is "${wanted%$'\n'}" "$(cat "$tmp/said")"
+		said+="${words[*]}"$'\n'
+	done <<<"$out"
+	is "$wanted" "$said"
+}
+
+# prints_rows N: a heading and so many more
+prints_rows() {
+	local rows
+	mapfile -t rows <<<"$out"
+	is "$1" $((${#rows[@]} - 1))
+}
+
+# only PATTERN: leave only those lines of the output that begin with one
+only() {
+	local line left=
+	while IFS= read -r line; do
+		[[ ! $line =~ ^($1) ]] || left+=$line$'\n'
+	done <<<"$out"
+	out=${left%$'\n'}
+}
+
+# tells VALUE ATTRIBUTE: in sysfs
+tells() {
+	local value
+	read -r value <"$attributes/$2"
+	is "$1" "$value"
+}
+
+# row_count N REGEX: so many rows of the map are this
+row_count() {
+	local line count=0
+	while read -r line; do
+		[[ ! $line =~ ^(0x[0-9a-f]+|0)\ $2$ ]] || ((count++))
+	done <<<"$out"
+	is "$1" $count
 }
 
 # cells CELLS: the map's rows have these, one after the other
 cells() {
+	local line found=
 	ctl 0 map "$name"
-	is "$1" "$(sed -nE 's/^ *(0x[0-9a-f]+|0) (.*)$/\2/p' <<<"$out" |
-		tr -d '\n')"
+	while read -r line; do
+		[[ ! $line =~ ^(0x[0-9a-f]+|0)\ (.*)$ ]] ||
+			found+=${BASH_REMATCH[2]}
+	done <<<"$out"
+	is "$1" "$found"
 }
 
 # sync_fails ERROR: fsync(2) of the object tells it
@@ -79,8 +117,9 @@ drop_clean() {
 
 # on_terminal COLUMNS COMMAND: what it prints there, with escapes as ^[
 on_terminal() {
-	out=$(TERM=xterm script -qec "stty cols $1 rows 24; $2" /dev/null \
-		<>never | tr -d '\r' | sed 's/\x1b/^[/g')
+	out=$(TERM=xterm script -qec "stty cols $1 rows 24; $2" /dev/null <>never)
+	out=${out//$'\r'/}
+	out=${out//$'\e'/^[}
 }
 
 ### Claims. Each begins and ends without an object.
@@ -88,11 +127,9 @@ on_terminal() {
 power_cut_leaves_what_msync_promised() {
 	ctl 0 create "$name" --store memory --size 64K
 	is "" "$out"
-	is "durable memory" "$(cat "$attributes/kind" "$attributes/store" |
-		xargs)"
-	poke 12288 kept sync
-	poke 40960 lost
-	poke 45056 lost
+	tells durable kind
+	tells memory store
+	poke 12288 kept sync 40960 lost 45056 lost
 	ctl 0 crash "$name"
 	is "2 pages lost" "$out"
 	holds kept 12288
@@ -118,18 +155,18 @@ the size is 8192, and was 65536" "$out"
 	sync "$node"
 	ctl 0 crash "$name"
 	is "0 pages lost" "$out"
-	is 65536 "$(cat "$attributes/size")"
+	tells 65536 size
 	ctl 0 remove "$name"
 }
 
 power_cut_kills_open_files_unless_reverted() {
 	ctl 0 create "$name" --store memory --size 8K
-	poke 0 old sync
-	poke 0 new
+	poke 0 old sync 0 new
 	exec 9<>"$node"
 	ctl 0 crash "$name" --revert
 	is "1 page lost" "$out"
-	is old "$(head -c 3 <&9)"
+	read -r -n 3 -u 9 out
+	is old "$out"
 	poke 0 new
 	ctl 0 crash "$name"
 	out=$(head -c 3 2>&1 <&9) && fail "a dead file can be read"
@@ -178,7 +215,7 @@ map_shows_the_state_of_each_page() {
 map_shows_a_page_on_its_way_to_the_store() {
 	local i
 	ctl 0 create "$name" --store memory --size 16K
-	ctl 0 inject "$name" writeback delay=2000000
+	ctl 0 inject "$name" writeback delay=1000000
 	poke 4096 x
 	sync "$node" &
 	for ((i = 0; i < 100; i++)); do
@@ -222,13 +259,12 @@ map_has_rows_as_wide_as_asked() {
 map_shows_the_most_urgent_state_of_a_cell() {
 	ctl 0 create "$name" --store memory --size 1T
 	# Beside each other, so in one cell; and one at the end.
-	poke 0 a sync
-	poke 4096 b
-	poke 1099511619584 c sync
+	poke 0 a sync 4096 b 1099511619584 c sync
 	ctl 0 map "$name" --width 64
 	says "a cell is 262144 pages of 4096 bytes"
-	is "16 1 1" "$(grep -cE ' [.cd]{64}$' <<<"$out") $(grep -cE ' d[.]{63}$' \
-		<<<"$out") $(grep -cE ' [.]{63}c$' <<<"$out")"
+	row_count 16 '[.cd]{64}'
+	row_count 1 'd[.]{63}'
+	row_count 1 '[.]{63}c'
 	says ". hole 268435453  s stored 0  c clean 2  w written 0  W writing 0  d dirty 1"
 	ctl 0 remove "$name"
 }
@@ -269,23 +305,28 @@ map_of_a_file_store_shows_all_of_it() {
 map_is_coloured_on_a_terminal_only() {
 	ctl 0 create "$name" --store memory --size 16K
 	poke 4096 x
-	on_terminal 80 "LC_ALL=C.UTF-8 $tool map $name"
-	says $'\n0 ^[[0;2m·^[[0;31m█^[[0;2m··^[[0m\n'
-	on_terminal 80 "LC_ALL=C.UTF-8 NO_COLOR=1 $tool map $name"
-	says $'\n0 ·█··\n'
-	on_terminal 80 "LC_ALL=C TERM=dumb $tool map $name"
-	says $'\n0 .d..\n'
+	on_terminal 80 "LC_ALL=C.UTF-8 $tool map $name
+		LC_ALL=C.UTF-8 NO_COLOR=1 $tool map $name
+		LC_ALL=C TERM=dumb $tool map $name"
+	only '0 '
+	is '0 ^[[0;2m·^[[0;31m█^[[0;2m··^[[0m
+0 ·█··
+0 .d..' "$out"
 	ctl 0 remove "$name"
 }
 
 map_fits_the_terminal() {
-	local columns
+	local columns rows row
 	ctl 0 create "$name" --store memory --size 1G
 	for columns in 40 200; do
 		on_terminal $columns "LC_ALL=C NO_COLOR=1 $tool map $name"
-		[ "$(grep '^ *0' <<<"$out" | wc -L)" -le $columns ] ||
-			fail "too wide for $columns: $out"
-		[ "$(wc -l <<<"$out")" -lt 24 ] || fail "too long: $out"
+		mapfile -t rows <<<"$out"
+		[ ${#rows[@]} -lt 24 ] || fail "too long: $out"
+		is 0 "${rows[1]//[ .]/}"
+		for row in "${rows[@]:1:${#rows[@]}-2}"; do
+			[ ${#row} -le $columns ] ||
+				fail "too wide for $columns: $out"
+		done
 	done
 	ctl 0 remove "$name"
 }
@@ -301,11 +342,10 @@ unsynced_joins_adjacent_pages_of_one_kind() {
 	head -c 12288 /dev/zero 1<>"$node"
 	sync_fails "Input/output error"
 	ctl 0 uninject "$name" "$id"
-	poke 12288 x
-	poke 20480 y
+	poke 12288 x 20480 y
 	ctl 0 resize "$name" 32K
 	ctl 0 unsynced "$name"
-	out=$(sed -E 's/ [0-9]\.[0-9]s$/ AGE/' <<<"$out")
+	out=${out//[0-9].[0-9]s/AGE}
 	prints "OFFSET BYTES WHY SINCE" \
 		"0 12288 written AGE" \
 		"12288 4096 dirty AGE" \
@@ -320,15 +360,18 @@ unsynced_joins_adjacent_pages_of_one_kind() {
 }
 
 unsynced_tells_since_when() {
-	local age
+	local age row
 	ctl 0 create "$name" --store memory --size 64K
 	poke 0 x
 	sleep 1.2
 	poke 4096 y
 	ctl 0 unsynced "$name"
 	# Ages that differ by a second are not joined.
-	mapfile -t age < <(sed -nE 's/.* dirty +([0-9]+)\.([0-9])s$/\1\2/p' \
-		<<<"$out")
+	age=()
+	while read -r row; do
+		[[ ! $row =~ dirty\ +([0-9]+)\.([0-9])s$ ]] ||
+			age+=("${BASH_REMATCH[1]}${BASH_REMATCH[2]}")
+	done <<<"$out"
 	is 2 ${#age[@]}
 	((10#${age[0]} >= 12 && 10#${age[0]} < 80 &&
 	  10#${age[1]} < 10#${age[0]} - 9)) || fail "ages: $out"
@@ -373,18 +416,16 @@ full_disk_is_sigbus_for_the_store_that_meets_it() {
 	ctl 0 inject "$name" mkwrite enospc --skip 1 --count 1 --offset 4K \
 		--length 8K
 	is 1 "$out"
-	poke 0 a
-	poke 4096 b
-	"$poke" "$node" 8192 c || status=$?
+	poke 0 a 4096 b
+	"$built/poke" "$node" 8192 c || status=$?
 	is 135 $status	# 128 + SIGBUS
-	poke 8192 c
-	poke 12288 d
+	poke 8192 c 12288 d
 	ctl 0 rules "$name"
 	prints "ID EVENT ACTION OFFSET LENGTH SKIP COUNT CHANCE SEED PID MATCHES HITS" \
 		"1 mkwrite enospc 4096 8192 1 1 1 0 - 3 1"
 	ctl 0 uninject "$name" 1
 	ctl 0 rules "$name"
-	is 1 "$(wc -l <<<"$out")"
+	prints_rows 0
 	ctl 0 remove "$name"
 } 2>/dev/null	# where the shell tells of the signal
 
@@ -392,8 +433,7 @@ failed_writeback_leaves_the_page_as_was_chosen() {
 	local how
 	for how in clean dirty revert; do
 		ctl 0 create "$name" --store memory --size 4K --after-error $how
-		poke 0 old sync
-		poke 0 new
+		poke 0 old sync 0 new
 		ctl 0 inject "$name" writeback eio --count 1
 		sync_fails "Input/output error"
 		case $how in
@@ -467,7 +507,7 @@ rules_are_listed_as_they_were_given() {
 	says "'$name' has no rule 2; 'mmapdevctl rules' shows them"
 	ctl 0 uninject "$name" all
 	ctl 0 rules "$name"
-	is 1 "$(wc -l <<<"$out")"
+	prints_rows 0
 	ctl 0 remove "$name"
 }
 
@@ -479,14 +519,16 @@ rules_that_make_no_sense_are_refused() {
 	ctl 1 inject "$name" flush eio --pid 2147483647
 	is "mmapdevctl: there is no process 2147483647" "$out"
 	ctl 0 rules "$name"
-	is 1 "$(wc -l <<<"$out")"
+	prints_rows 0
 	ctl 0 remove "$name"
 }
 
 file_has_what_was_synced_and_all_when_the_object_goes() {
 	printf 'from the file' >store
 	ctl 0 create "$name" --store file:store
-	is "durable file 13" "$(cat "$attributes"/{kind,store,size} | xargs)"
+	tells durable kind
+	tells file store
+	tells 13 size
 	holds "from the file" 0
 	poke 0 into sync
 	holds "into the file" 0 store
@@ -521,16 +563,15 @@ list_and_status_tell_what_is_durable() {
 	ctl 0 resize "$name" 12K
 	poke 0 x sync
 	ctl 0 list
-	out=$(sed -n "/^NAME/p; /^$name /p" <<<"$out")
+	only "NAME|$name "
 	prints "NAME SIZE RESIDENT KIND STORE MODE OWNER DURABLE" \
 		"$name 12288 4096 durable memory 0600 root:root 8192"
 	ctl_by as_nobody 0 list
-	out=$(sed -n "/^$name /p" <<<"$out")
+	only "$name "
 	prints "$name 12288 4096 durable memory 0600 root:root -"
 	ctl 0 status "$name"
-	out=$(sed -n '/^object/,/^stats/p; /mkwrites\|writebacks\|flushes/p' \
-		<<<"$out")
-	prints object "object $(cat "$attributes/object")" "kind durable" \
+	only "object| +(object|kind|store|size|durable_size|resident) |stats| +(mkwrites|writebacks|flushes) "
+	prints object "object $(<"$attributes/object")" "kind durable" \
 		"store memory" "size 12288" "durable_size 8192" "resident 4096" \
 		stats "flushes 1" "mkwrites 1" "writebacks 1"
 	ctl 0 status --json "$name"
@@ -540,7 +581,7 @@ list_and_status_tell_what_is_durable() {
 	says "no object has the name '$name'"
 	ctl 0 create "$name" --size 8K
 	ctl 0 list
-	out=$(sed -n "/^$name /p" <<<"$out")
+	only "$name "
 	prints "$name 8192 0 anonymous none 0600 root:root -"
 	ctl 0 remove "$name"
 }
