@@ -6,7 +6,7 @@
  * A child writes transactions, and tells of each when its commit has returned.
  * At some moment the power is cut. The child is killed, before or after, and the
  * database is opened again from what is left. CUTS is how many cuts a test makes
- * (default 12), RANDOM_SEED says when (default 1).
+ * (default 12, on slow kernels 5), RANDOM_SEED says when (default 1).
  */
 #include "kselftest_harness.h"
 
@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 
 #include "backend.h"
+#include "slow.h"
 
 #define MAP_SIZE	(8 << 20)
 #define KEYS		64	/* of which a transaction writes */
@@ -335,7 +336,7 @@ FIXTURE_SETUP(durable_lmdb)
 	ASSERT_NE(MAP_FAILED, shared);
 	t->writer = shared;
 	t->found = (struct found *)(t->writer + 1);
-	t->cuts = setting("CUTS", 12);
+	t->cuts = setting("CUTS", slow_kernel() ? 5 : 12);
 	t->seed = setting("RANDOM_SEED", 1);
 	t->backing = -1;
 	if (variant->store == MMAPDEV_STORE_FILE) {

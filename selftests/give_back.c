@@ -9,7 +9,7 @@
 
 #define MIB	(1L << 20)
 #define SIZE	(16 * MIB)
-#define ROUNDS	5
+#define ROUNDS	4
 
 /* What the machine has left, in bytes, or -1. */
 static long mem_free(void)
@@ -33,7 +33,7 @@ OBJECT_VARIANT(give_back, memfd, MEMFD);
  * A leak costs SIZE each round. MemFree leaves out what CPUs keep at hand of
  * freed pages, some 25 MiB here: allow for it.
  */
-#define ALLOWED	(3 * SIZE)
+#define ALLOWED	(2 * SIZE)
 
 /* Each round touches SIZE bytes anew and drops them by shrinking. */
 static void rounds(struct __test_metadata *_metadata, struct object *o,

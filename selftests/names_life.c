@@ -276,7 +276,7 @@ TEST_F(named, name_can_be_given_again_at_once)
 
 	ASSERT_GE(other.fd, 0);
 	ASSERT_EQ(0, object_fill(&other, 1, 'x'));
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 50; i++) {
 		struct object *was = named;
 		struct object o;
 

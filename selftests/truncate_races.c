@@ -10,6 +10,7 @@
 
 #include "bytes.h"
 #include "race.h"
+#include "slow.h"
 #include "trap.h"
 
 /*
@@ -166,7 +167,7 @@ TEST_F(growing, by_many_at_once_loses_nothing)
  * the object, the old number would be seen for ever.
  */
 #define PAGES	6
-#define ROUNDS	100
+#define ROUNDS	(slow_kernel() ? 40 : 100)
 
 struct drop {
 	struct race race;
