@@ -65,7 +65,12 @@ struct page *mmapdev_store_alloc_page(gfp_t gfp)
 
 	if (err)
 		return ERR_PTR(err);
-	page = alloc_page(gfp | __GFP_ACCOUNT);
+	/*
+	 * Not charged to the control group of whoever happens to be here: the
+	 * store plays a disk. What a group may not have more of it must be able
+	 * to write out, and reclaim frees nothing that is in the store.
+	 */
+	page = alloc_page(gfp);
 	if (page) {
 		set_page_private(page, jiffies);	/* for unsynced() */
 		return page;
