@@ -30,7 +30,9 @@ struct durable {
 	int backing;	/* the file that is its store, or -1 */
 };
 
+#ifndef EXT4_BYTES
 #define EXT4_BYTES	(48 << 20)
+#endif
 #define EXT4_NAME	"object"
 
 static int ext4_image = -1;

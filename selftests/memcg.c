@@ -8,9 +8,7 @@
 #include "bytes.h"
 #include "child.h"
 #include "device.h"
-
-#define ROOT	"/sys/fs/cgroup"
-#define GROUP	ROOT "/mmapdev-selftest"
+#include "group.h"
 
 /*
  * What is touched, and how far the group's figures may be off: the kernel
@@ -33,19 +31,13 @@ FILE_VARIANTS(memcg);
 
 FIXTURE_SETUP(memcg)
 {
-	char controllers[256];
-
-	if (file_read(ROOT "/cgroup.controllers", controllers,
-		      sizeof(controllers)) ||
-	    !strstr(controllers, "memory"))
-		SKIP(return, "no memory controller in " ROOT);
+	if (!group_possible())
+		SKIP(return, "no memory controller in " GROUP_ROOT);
 	self->page = getpagesize();
 	self->o = object_open(variant->kind);
 	ASSERT_GE(self->o.fd, 0);
 	ASSERT_EQ(0, object_resize(&self->o, PAGES * self->page));
-	ASSERT_EQ(0, file_write(ROOT "/cgroup.subtree_control", "+memory"));
-	rmdir(GROUP);	/* there only if a run was killed */
-	ASSERT_EQ(0, mkdir(GROUP, 0755));
+	ASSERT_EQ(0, group_make());
 	self->grouped = true;
 }
 
@@ -60,29 +52,6 @@ static long group_pages(const char *file)
 	return file_number(file) / getpagesize();
 }
 
-/* A line of one of the group's flat files ("oom_kill 1"), or -1. */
-static long group_value(const char *path, const char *name)
-{
-	FILE *file = fopen(path, "r");
-	char key[64];
-	long value;
-
-	if (!file)
-		return -1;
-	while (fscanf(file, "%63s %ld", key, &value) == 2)
-		if (!strcmp(key, name)) {
-			fclose(file);
-			return value;
-		}
-	fclose(file);
-	return -1;
-}
-
-static int join_group(void)
-{
-	return file_write(GROUP "/cgroup.procs", "0");
-}
-
 /* In the group: bring all pages in through a mapping, and stay a while. */
 static int touch_all(void *arg, struct turn *t)
 {
@@ -91,7 +60,7 @@ static int touch_all(void *arg, struct turn *t)
 	volatile char *p;
 
 	p = object_map(o, PAGES * page, RW, MAP_SHARED);
-	if (p == MAP_FAILED || join_group())
+	if (p == MAP_FAILED || group_join())
 		return 1;
 	for (long i = 0; i < PAGES; i++)
 		p[i * page] = 1;
@@ -104,7 +73,7 @@ static int write_all(void *arg, struct turn *t)
 	const struct object *o = arg;
 	size_t page = getpagesize();
 
-	if (join_group())
+	if (group_join())
 		return 1;
 	for (long i = 0; i < PAGES; i++)
 		if (pwrite(o->fd, "", 1, i * page) != 1)
@@ -121,7 +90,7 @@ TEST_F(memcg, pages_count_against_the_group_of_who_touches_them)
 	EXPECT_EQ(PAGES, object_resident(&self->o));
 	EXPECT_LE(PAGES, group_pages(GROUP "/memory.current"));
 	EXPECT_GT(PAGES + SLACK, group_pages(GROUP "/memory.current"));
-	file = group_value(GROUP "/memory.stat", "file") / (long)self->page;
+	file = group_value("memory.stat", "file") / (long)self->page;
 	EXPECT_LT(PAGES - SLACK, file);
 	EXPECT_GT(PAGES + SLACK, file);
 
@@ -148,16 +117,13 @@ TEST_F(memcg, pages_count_against_the_group_of_who_writes_them)
 TEST_F(memcg, touching_over_the_groups_limit_is_an_oom_kill)
 {
 	struct child c;
-	char limit[32];
 	long resident;
 	char *p;
 
-	snprintf(limit, sizeof(limit), "%ld", PAGES / 2 * (long)self->page);
-	ASSERT_EQ(0, file_write(GROUP "/memory.max", limit));
-	ASSERT_EQ(0, file_write(GROUP "/memory.swap.max", "0"));
+	ASSERT_EQ(0, group_limit(PAGES / 2 * (long)self->page));
 	c = child_start(touch_all, &self->o);
 	EXPECT_EQ(128 + SIGKILL, child_end(&c));
-	EXPECT_EQ(1, group_value(GROUP "/memory.events", "oom_kill"));
+	EXPECT_EQ(1, group_value("memory.events", "oom_kill"));
 	resident = object_resident(&self->o);
 	EXPECT_GE(PAGES / 2, resident);
 	EXPECT_LT(PAGES / 2 - SLACK, resident);
