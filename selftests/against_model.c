@@ -3,9 +3,10 @@
  * Random operations: whatever is done to an object, in whatever order, its bytes
  * and its size are those of a model in plain memory.
  *
- * RANDOM_OPS is how many operations a test does (default 3000), RANDOM_SEED
- * says which (default 1). The program random_ops does the same by hand, and runs
- * again the steps that a failure prints.
+ * RANDOM_OPS is how many operations a test does (default 3000, and 1000 where
+ * the kernel is slow), RANDOM_SEED says which (default 1). The program
+ * random_ops does the same by hand, and runs again the steps that a failure
+ * prints.
  */
 #include "kselftest_harness.h"
 
@@ -14,6 +15,7 @@
 #include "random_ops/operation.h"
 #include "random_ops/run.h"
 #include "random_ops/shrink.h"
+#include "slow.h"
 
 #define PROCESSES	4
 #define LONGEST		7200	/* seconds, for when RANDOM_OPS is large */
@@ -33,7 +35,8 @@ static struct plan plan_of(const char *target, unsigned int processes)
 		.target = target_find(target),
 		.max = 32 * getpagesize(),
 		.processes = processes,
-		.count = setting("RANDOM_OPS", 3000) / processes,
+		.count = setting("RANDOM_OPS", slow_kernel() ? 1000 : 3000) /
+			 processes,
 		.seed = setting("RANDOM_SEED", 1),
 		.progress = true,
 	};
