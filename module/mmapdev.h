@@ -194,7 +194,15 @@ static inline struct mmapdev_object *mmapdev_object_of(const struct inode *inode
 	return container_of(inode, struct mmapdev_object, inode);
 }
 
-/* What happens to a durable object is numbered, in the order of its locks. */
+/**
+ * mmapdev_sequence_next - number a mkwrite, a writeback, a flush or a power cut
+ * @object: to which it happens
+ *
+ * Those of one page are numbered in the order in which they lock it.
+ *
+ * Context: Any.
+ * Return: The number, from 1 on.
+ */
 static inline u64 mmapdev_sequence_next(struct mmapdev_object *object)
 {
 	return atomic64_inc_return(&object->sequence);
