@@ -218,7 +218,7 @@ static int change(struct inode *inode, int mode, loff_t from, loff_t to)
  *
  * What is not given in full is not given at all.
  *
- * Context: Takes i_rwsem and invalidate_lock; may sleep.
+ * Context: Takes i_rwsem, the store's lock and invalidate_lock; may sleep.
  * Return: 0; -EOPNOTSUPP for other modes; -ENOSPC over the limit; -EFBIG over
  *	RLIMIT_FSIZE, with SIGXFSZ; -ENOMEM; -EINTR if killed; -EIO if a page
  *	to be zeroed is poisoned (the others are zeroed) or for a file from
@@ -238,6 +238,7 @@ long mmapdev_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 		return -EOPNOTSUPP;
 	}
 	inode_lock(inode);
+	mmapdev_store_lock(inode);
 	/* No fault sees the range half done. */
 	filemap_invalidate_lock(inode->i_mapping);
 	if (mmapdev_file_dead(file))
@@ -245,6 +246,7 @@ long mmapdev_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 	else
 		err = change(inode, mode, offset, offset + len);
 	filemap_invalidate_unlock(inode->i_mapping);
+	mmapdev_store_unlock(inode);
 	if (!err)
 		mmapdev_modified(inode);
 	inode_unlock(inode);

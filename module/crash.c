@@ -144,7 +144,7 @@ static u64 lose(struct inode *inode)
  * Costs by pages that are mapped or not durable, and a little by those in the
  * page cache; not by size.
  *
- * Context: Takes i_rwsem and invalidate_lock; may sleep.
+ * Context: Takes i_rwsem, the store's lock and invalidate_lock; may sleep.
  * Return: 0; -EOPNOTSUPP for an anonymous object.
  */
 int mmapdev_crash(struct inode *inode, u32 flags, u64 *lost)
@@ -154,12 +154,14 @@ int mmapdev_crash(struct inode *inode, u32 flags, u64 *lost)
 	if (!object->store)
 		return -EOPNOTSUPP;
 	inode_lock(inode);
+	mmapdev_store_lock(inode);
 	filemap_invalidate_lock(inode->i_mapping);
 	WRITE_ONCE(object->cuts, object->cuts + 1);
 	if (!(flags & MMAPDEV_CRASH_REVERT))
 		WRITE_ONCE(object->dead, object->cuts);
 	*lost = lose(inode);
 	filemap_invalidate_unlock(inode->i_mapping);
+	mmapdev_store_unlock(inode);
 	mmapdev_count(object, MMAPDEV_CRASHES, 1);
 	trace_mmapdev_crash(inode, flags, *lost, mmapdev_sequence_next(object));
 	inode_unlock(inode);

@@ -18,11 +18,14 @@
  *         mm->mmap_lock		(io: faulting in a write's source)
  *         mapping->invalidate_lock	(resize, allocate, as above)
  *
- *   mapping->invalidate_lock
- *     store->lock			(store: punch, forget; unsynced)
+ *   inode->i_rwsem
+ *     store->lock			(resize, allocate, crash; unsynced)
+ *       mapping->invalidate_lock	(resize, allocate, crash)
  *       folio lock			(flush: a batch of them, by index)
  *         the image's file's locks	(store_file: write, read, fallocate)
  *         store->pending.xa_lock	(store: any change of an entry)
+ *
+ *   mapping->invalidate_lock
  *     object->rules_lock		(inject)
  *
  *   the image's file's sb_writers	(store_file)
@@ -314,6 +317,8 @@ unsigned int mmapdev_store_unsynced(struct mmapdev_store *store,
 				    unsigned int room);
 void mmapdev_store_revert(struct inode *inode, struct folio *folio);
 void mmapdev_store_forget(struct mmapdev_store *store);
+void mmapdev_store_lock(struct inode *inode);
+void mmapdev_store_unlock(struct inode *inode);
 void mmapdev_store_init(struct mmapdev_store *store,
 			const struct mmapdev_store_ops *ops);
 void mmapdev_store_free(struct mmapdev_store *store);

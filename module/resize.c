@@ -121,7 +121,7 @@ static int shrink_prepare(struct inode *inode, loff_t size)
  * Mapped pages past the new end give SIGBUS from now on, private copies
  * included; pages before it and new ones are usable at once.
  *
- * Context: Takes i_rwsem and invalidate_lock; may sleep.
+ * Context: Takes i_rwsem, the store's lock and invalidate_lock; may sleep.
  * Return: 0; -EFBIG if the size is over the object's or the process's limit
  *	(RLIMIT_FSIZE, with SIGXFSZ); of a durable object, -ENOMEM, -ENOSPC or an
  *	error of its store, with nothing changed.
@@ -137,6 +137,7 @@ int mmapdev_resize(struct inode *inode, loff_t size)
 	err = inode_newsize_ok(inode, size);
 	if (err)
 		goto out;
+	mmapdev_store_lock(inode);
 	filemap_invalidate_lock(mapping);
 	if (size <= old) {	/* pages can have been allocated past the end */
 		err = shrink_prepare(inode, size);
@@ -147,6 +148,7 @@ int mmapdev_resize(struct inode *inode, loff_t size)
 		mmapdev_set_size(inode, size);
 	}
 	filemap_invalidate_unlock(mapping);
+	mmapdev_store_unlock(inode);
 	if (err)
 		goto out;
 	if (size != old)

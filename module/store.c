@@ -251,8 +251,8 @@ static void make_hole(struct mmapdev_store *store, unsigned long index)
  *
  * The image keeps them until a flush.
  *
- * Context: After mmapdev_store_punch_prepare(), with i_rwsem and
- *	invalidate_lock held since; the page cache has none of the pages.
+ * Context: After mmapdev_store_punch_prepare(), with i_rwsem, the store's lock
+ *	and invalidate_lock held since; the page cache has none of the pages.
  */
 void mmapdev_store_punch(struct mmapdev_store *store, pgoff_t first,
 			 pgoff_t end)
@@ -260,7 +260,8 @@ void mmapdev_store_punch(struct mmapdev_store *store, pgoff_t first,
 	unsigned long index;
 	void *entry;
 
-	mutex_lock(&store->lock);
+	lockdep_assert_held(&store->lock);
+
 	xa_for_each_range(&store->pending, index, entry, first, end - 1) {
 		entry_free(entry);
 		if (store->ops->has(store, index))
@@ -275,7 +276,6 @@ void mmapdev_store_punch(struct mmapdev_store *store, pgoff_t first,
 		make_hole(store, index);
 		cond_resched();
 	}
-	mutex_unlock(&store->lock);
 }
 
 /* Give a reservation back; what else there is stays. */
@@ -297,13 +297,14 @@ static void unreserve(struct mmapdev_store *store, pgoff_t index)
  * @store: the store
  * @index: in pages
  *
- * Context: No folio there is dirty, and none can become so.
+ * Context: Holds the store's lock; no folio there is dirty, and none can become
+ *	so.
  */
 void mmapdev_store_unreserve(struct mmapdev_store *store, pgoff_t index)
 {
-	mutex_lock(&store->lock);
+	lockdep_assert_held(&store->lock);
+
 	unreserve(store, index);
-	mutex_unlock(&store->lock);
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_unreserve);
 
@@ -458,19 +459,53 @@ unsigned int mmapdev_store_unsynced(struct mmapdev_store *store,
  * mmapdev_store_forget - lose what is not in the image
  * @store: the store
  *
- * Context: Holds invalidate_lock; nothing of it is dirty or in writeback.
+ * Context: Holds the store's lock and invalidate_lock; nothing of it is dirty or
+ *	in writeback.
  */
 void mmapdev_store_forget(struct mmapdev_store *store)
 {
 	unsigned long index;
 	void *entry;
 
-	mutex_lock(&store->lock);
+	lockdep_assert_held(&store->lock);
+
 	xa_for_each(&store->pending, index, entry)
 		entry_free(entry);
 	xa_destroy(&store->pending);
-	mutex_unlock(&store->lock);
 }
+
+/**
+ * mmapdev_store_lock - keep flushes out
+ * @inode: the object; without a store there is nothing to do
+ *
+ * A flush holds locks of the image's file, under which others touch user memory,
+ * and so fault. So this must not be taken by who keeps faults waiting.
+ *
+ * Context: Holds i_rwsem, and not yet invalidate_lock; may sleep.
+ */
+void mmapdev_store_lock(struct inode *inode)
+{
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
+
+	if (store)
+		mutex_lock(&store->lock);
+}
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_lock);
+
+/**
+ * mmapdev_store_unlock - let flushes in again
+ * @inode: the object
+ *
+ * Context: After mmapdev_store_lock().
+ */
+void mmapdev_store_unlock(struct inode *inode)
+{
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
+
+	if (store)
+		mutex_unlock(&store->lock);
+}
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_unlock);
 
 /**
  * mmapdev_store_differs - would a power cut change a page?
@@ -535,7 +570,9 @@ void mmapdev_store_free(struct mmapdev_store *store)
 {
 	if (!store)
 		return;
+	mutex_lock(&store->lock);
 	mmapdev_store_forget(store);
+	mutex_unlock(&store->lock);
 	store->ops->free(store);
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_free);

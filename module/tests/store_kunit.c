@@ -206,7 +206,9 @@ static void hole_under_a_reservation_stays_a_hole(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mmapdev_store_reserve(store, 5, GFP_KERNEL), 0);
 	KUNIT_EXPECT_FALSE(test, mmapdev_store_has(store, 5));
 	KUNIT_EXPECT_EQ(test, byte(test, 5), 0);
+	mmapdev_store_lock(inode);
 	mmapdev_store_unreserve(store, 5);
+	mmapdev_store_unlock(inode);
 	KUNIT_EXPECT_FALSE(test, mmapdev_store_has(store, 5));
 	KUNIT_EXPECT_EQ(test, mmapdev_sync(inode, 0, LLONG_MAX), 0);
 	cut(test);
