@@ -299,6 +299,12 @@ int __init mmapdev_object_init(void)
 	err = super_setup_bdi(durable_mount->mnt_sb);
 	if (err)
 		goto err_durable;
+	/*
+	 * By control groups, too: else one that is smaller than what may be dirty
+	 * in all is full of dirty pages, and its processes are killed rather than
+	 * slowed down.
+	 */
+	durable_mount->mnt_sb->s_iflags |= SB_I_CGROUPWB;
 	object_mount->mnt_sb->s_maxbytes = MMAPDEV_MAX_SIZE;
 	durable_mount->mnt_sb->s_maxbytes = MMAPDEV_MAX_SIZE;
 	return 0;
