@@ -78,6 +78,12 @@ static const struct call {
 	{ MMAPDEV_IOC_SET_NAME, sizeof(struct mmapdev_name) },
 	{ MMAPDEV_IOC_REMOVE_NAME, 0 },
 	{ MMAPDEV_IOC_GET_FILE, sizeof(struct mmapdev_file) },
+	{ MMAPDEV_IOC_CREATE, sizeof(struct mmapdev_create) },
+	{ MMAPDEV_IOC_CRASH, sizeof(struct mmapdev_crash) },
+	{ MMAPDEV_IOC_ADD_RULE, sizeof(struct mmapdev_rule) },
+	{ MMAPDEV_IOC_GET_RULE, sizeof(struct mmapdev_rule) },
+	{ MMAPDEV_IOC_REMOVE_RULE, sizeof(struct mmapdev_rule) },
+	{ MMAPDEV_IOC_UNSYNCED, sizeof(struct mmapdev_unsynced) },
 };
 
 static bool is_call(unsigned int cmd)
