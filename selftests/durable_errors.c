@@ -28,6 +28,16 @@ static void ext4_prepare_failing(void)
 DURABLE_FIXTURE(errors);
 ALL_KINDS(errors);
 
+/*
+ * Have nothing that is dirty, and no old error: syncfs tells, once, of what
+ * failed anywhere in the file system, so the first may be of another test.
+ */
+static int settle(int fd)
+{
+	syncfs(fd);
+	return syncfs(fd);
+}
+
 /* From now on these pages cannot be written: 0, or -1. */
 static int break_pages(const struct durable *d, size_t first, size_t pages)
 {
@@ -38,7 +48,7 @@ static int break_pages(const struct durable *d, size_t first, size_t pages)
 		return durable_rule(d, MMAPDEV_EVENT_WRITEBACK,
 				    MMAPDEV_ACTION_EIO, first, pages) ? 0 : -1;
 	sector = file_sector(d->fd);
-	if (!sector || syncfs(d->fd))
+	if (!sector || settle(d->fd))
 		return -1;
 	return disk_break(&disk, sector + first * per_page, pages * per_page);
 }
@@ -48,7 +58,7 @@ static int break_flush(const struct durable *d)
 	if (d->kind != EXT4)
 		return durable_rule(d, MMAPDEV_EVENT_FLUSH, MMAPDEV_ACTION_EIO,
 				    0, 0) ? 0 : -1;
-	return syncfs(d->fd) ? -1 : disk_break_flush(&disk);
+	return settle(d->fd) ? -1 : disk_break_flush(&disk);
 }
 
 static int repair(const struct durable *d)
