@@ -9,6 +9,7 @@
 
 #include "backend.h"
 #include "bytes.h"
+#include "poison.h"
 #include "procfs.h"
 #include "trap.h"
 
@@ -21,24 +22,6 @@
 
 #define PAGES	3
 #define BAD	1	/* the page that fails, of them */
-
-/* SIGBUS of newer kernels, which comes when the call has done its work. */
-static void ignore(int signo)
-{
-}
-
-/* Let the memory at p fail: 0, or the error. */
-static int fail_memory(void *p, int advice)
-{
-	struct sigaction sa = { .sa_handler = ignore };
-	struct sigaction old;
-	int err;
-
-	sigaction(SIGBUS, &sa, &old);
-	err = madvise(p, getpagesize(), advice) ? errno : 0;
-	sigaction(SIGBUS, &old, NULL);
-	return err;
-}
 
 /*
  * An object of three pages of 'a' to 'c', of which the middle one has failed.
