@@ -21,13 +21,15 @@ enum durable_kind {
 	MEMORY,		/* an object with a store in memory */
 	ON_TMPFS,	/* with a store in a file of tmpfs */
 	ON_EXT4,	/* with a store in a file of ext4 */
+	ON_DEVICE,	/* with a store that is a block device */
+	ON_NFS,		/* with a store in a file of NFS, after nfs_prepare() */
 	EXT4,		/* a file of ext4 itself */
 };
 
 struct durable {
 	enum durable_kind kind;
 	int fd;		/* the object, or the file */
-	int backing;	/* the file that is its store, or -1 */
+	int backing;	/* the file or device that is its store, or -1 */
 };
 
 #ifndef EXT4_BYTES
@@ -37,6 +39,7 @@ struct durable {
 
 static int ext4_image = -1;
 static int ext4_root = -1;
+static int nfs_root = -1;
 
 /* The program's own ext4; without it ext4_root stays -1. */
 static inline void ext4_prepare(void)
@@ -49,7 +52,15 @@ static inline void ext4_prepare(void)
 
 static inline bool durable_possible(enum durable_kind kind)
 {
+	if (kind == ON_NFS)
+		return nfs_root >= 0;
 	return ext4_root >= 0 || kind == MEMORY || kind == ON_TMPFS;
+}
+
+/* Why it is not. */
+static inline const char *durable_lacks(enum durable_kind kind)
+{
+	return kind == ON_NFS ? "no NFS server" : "no ext4 on a loop device";
 }
 
 /* MMAPDEV_IOC_CREATE: a descriptor, or -1 with errno. */
@@ -80,19 +91,35 @@ static inline int durable_over(int backing, uint64_t size, int after_error)
 	return create_call(&want);
 }
 
-/* A new file of the program's ext4, size long and durable; -1: errno. */
-static inline int ext4_file(const char *name, uint64_t size)
+/* A new file of a directory, size long and durable; -1: errno. */
+static inline int file_new(int directory, const char *name, uint64_t size)
 {
 	int fd;
 
 	/* Not O_TRUNC, after which ext4 writes everything back at close. */
-	unlinkat(ext4_root, name, 0);
-	fd = openat(ext4_root, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+	unlinkat(directory, name, 0);
+	fd = openat(directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
 		    0600);
 	if (fd >= 0 && (ftruncate(fd, size) || fsync(fd))) {
 		close(fd);
 		return -1;
 	}
+	return fd;
+}
+
+static inline int ext4_file(const char *name, uint64_t size)
+{
+	return file_new(ext4_root, name, size);
+}
+
+/* A new loop device: a descriptor, or -1 with errno. */
+static inline int device_new(uint64_t size)
+{
+	int image = image_new(size);
+	char path[32];
+	int fd = image < 0 ? -1 : loop_open(image, path, sizeof(path));
+
+	close(image);
 	return fd;
 }
 
@@ -110,6 +137,10 @@ static inline struct durable durable_new(enum durable_kind kind, uint64_t size,
 		d.backing = image_new(size);
 	else if (kind == ON_EXT4)
 		d.backing = ext4_file("store", size);
+	else if (kind == ON_DEVICE)
+		d.backing = device_new(size);
+	else if (kind == ON_NFS)
+		d.backing = file_new(nfs_root, "store on NFS", size);
 	if (kind == MEMORY || d.backing >= 0)
 		d.fd = durable_over(d.backing, size, after_error);
 	return d;
@@ -329,7 +360,7 @@ static inline int durable_unrule(const struct durable *d, uint64_t id)
 		self->page = getpagesize();				\
 		self->length = DURABLE_PAGES * self->page;		\
 		if (!durable_possible(variant->kind)) {			\
-			SKIP(, "no ext4 on a loop device");		\
+			SKIP(, "%s", durable_lacks(variant->kind));	\
 		} else {						\
 			self->d = durable_new(variant->kind,		\
 					      self->length,		\

@@ -6,11 +6,13 @@
 #include "kselftest_harness.h"
 
 #include "durable.h"
+#include "nfs.h"
 #include "trap.h"
 
 #define FILE_KINDS(name)						\
 	DURABLE_VARIANT(name, mmapdev_on_tmpfs, .kind = ON_TMPFS);	\
-	DURABLE_VARIANT(name, mmapdev_on_ext4, .kind = ON_EXT4)
+	DURABLE_VARIANT(name, mmapdev_on_ext4, .kind = ON_EXT4);	\
+	DURABLE_VARIANT(name, mmapdev_on_nfs, .kind = ON_NFS)
 
 /* Creating a store of the descriptor must fail so. */
 #define EXPECT_NO_STORE(error, fd) do {					\
@@ -106,6 +108,7 @@ TEST(create_checks_every_field)
 
 DURABLE_FIXTURE(file_store);
 FILE_KINDS(file_store);
+DURABLE_VARIANT(file_store, mmapdev_on_device, .kind = ON_DEVICE);
 
 TEST_F(file_store, info_tells_the_kind_and_the_files_size)
 {
@@ -163,20 +166,6 @@ TEST_F(file_store, file_keeps_what_a_cut_leaves)
 	EXPECT_STREQ("ABCdefgh", file_bytes(self->d.backing));
 }
 
-TEST_F(file_store, file_has_everything_after_the_last_close)
-{
-	store_capitals(self->p, DURABLE_PAGES);
-	ASSERT_EQ(0, ftruncate(self->d.fd, 9 * self->page + 7));
-	ASSERT_EQ(1, pwrite(self->d.fd, "x", 1, 9 * self->page));
-	ASSERT_EQ(0, munmap(self->p, self->length));
-	self->p = NULL;
-	EXPECT_STREQ("abcdefgh", file_bytes(self->d.backing));
-	ASSERT_EQ(0, close(self->d.fd));
-	self->d.fd = -1;
-	EXPECT_EQ(9 * self->page + 7, file_size(self->d.backing));
-	EXPECT_STREQ("ABCDEFGH0?", file_bytes(self->d.backing));
-}
-
 TEST_F(file_store, mapping_keeps_the_object_from_its_last_close)
 {
 	ASSERT_EQ(0, close(self->d.fd));
@@ -190,7 +179,25 @@ TEST_F(file_store, mapping_keeps_the_object_from_its_last_close)
 	EXPECT_STREQ("ABCDEFGH", file_bytes(self->d.backing));
 }
 
-TEST_F(file_store, size_need_not_be_whole_pages)
+/* Files can be longer and shorter, devices cannot. */
+DURABLE_FIXTURE(sized);
+FILE_KINDS(sized);
+
+TEST_F(sized, file_has_everything_after_the_last_close)
+{
+	store_capitals(self->p, DURABLE_PAGES);
+	ASSERT_EQ(0, ftruncate(self->d.fd, 9 * self->page + 7));
+	ASSERT_EQ(1, pwrite(self->d.fd, "x", 1, 9 * self->page));
+	ASSERT_EQ(0, munmap(self->p, self->length));
+	self->p = NULL;
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.backing));
+	ASSERT_EQ(0, close(self->d.fd));
+	self->d.fd = -1;
+	EXPECT_EQ(9 * self->page + 7, file_size(self->d.backing));
+	EXPECT_STREQ("ABCDEFGH0?", file_bytes(self->d.backing));
+}
+
+TEST_F(sized, size_need_not_be_whole_pages)
 {
 	off_t size = 5 * self->page + 123;
 
@@ -207,7 +214,7 @@ TEST_F(file_store, size_need_not_be_whole_pages)
 	EXPECT_STREQ("abcdex", file_bytes(self->d.backing));
 }
 
-TEST_F(file_store, odd_file_is_loaded_to_its_end_and_zeros_follow)
+TEST_F(sized, odd_file_is_loaded_to_its_end_and_zeros_follow)
 {
 	struct durable d = { .backing = -1 };
 	unsigned char *p;
@@ -225,7 +232,7 @@ TEST_F(file_store, odd_file_is_loaded_to_its_end_and_zeros_follow)
 }
 
 /* Bytes that the file has lost are an error, never zeros. */
-TEST_F(file_store, file_cut_short_is_an_error_where_bytes_are_missing)
+TEST_F(sized, file_cut_short_is_an_error_where_bytes_are_missing)
 {
 	int fd = durable_over(self->d.backing, 0, 0);
 	unsigned char *p, *at, byte;
@@ -485,5 +492,6 @@ TEST_F(device, adjacent_pages_are_written_together)
 int main(int argc, char **argv)
 {
 	ext4_prepare();
+	nfs_prepare();
 	return test_harness_run(argc, argv);
 }

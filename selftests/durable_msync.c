@@ -10,9 +10,11 @@
 #include "address.h"
 #include "child.h"
 #include "durable.h"
+#include "nfs.h"
 
 DURABLE_FIXTURE(msync);
 ALL_KINDS(msync);
+DURABLE_VARIANT(msync, mmapdev_on_nfs, .kind = ON_NFS);
 
 TEST_F(msync, synced_pages_survive_and_the_others_have_older_bytes)
 {
@@ -446,5 +448,6 @@ TEST_F(tracking, direct_read_after_msync_makes_dirty_again)
 int main(int argc, char **argv)
 {
 	ext4_prepare();
+	nfs_prepare();
 	return test_harness_run(argc, argv);
 }
