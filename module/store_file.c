@@ -12,7 +12,9 @@
 #include <linux/cred.h>
 #include <linux/falloc.h>
 #include <linux/file.h>
+#include <linux/highmem.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
@@ -90,27 +92,60 @@ static size_t transfer(struct file *file, loff_t pos, struct bio_vec *bvecs,
 	return length - iov_iter_count(&iter);
 }
 
-/* A file that is shorter than it was has lost bytes: they are not zeros. */
-static int file_load(struct mmapdev_store *store, pgoff_t index,
-		     struct page *page)
+/* As read(2) would. */
+static int load_by_call(struct file *file, loff_t pos, struct page *page)
 {
-	loff_t pos = (loff_t)index << PAGE_SHIFT;
-	loff_t expected = min_t(loff_t, PAGE_SIZE, READ_ONCE(store->size) - pos);
 	struct bio_vec bvec = {
 		.bv_page	= page,
 		.bv_len		= PAGE_SIZE,
 	};
-	size_t got;
 	int err;
 
-	got = transfer(file_of(store)->file, pos, &bvec, 1, READ, &err);
-	if (err)
-		return err;
-	if (got < expected)
+	transfer(file, pos, &bvec, 1, READ, &err);
+	return err;
+}
+
+/* From the file's page cache. */
+static int load_cached(struct file *file, pgoff_t index, struct page *page)
+{
+	struct folio *folio = read_mapping_folio(file->f_mapping, index, file);
+	struct page *from;
+	int err = 0;
+
+	if (IS_ERR(folio))
+		return PTR_ERR(folio);
+	from = folio_file_page(folio, index);
+	if (PageHWPoison(from))
+		err = -EIO;
+	else
+		copy_highpage(page, from);
+	folio_put(folio);
+	return err;
+}
+
+/*
+ * A fault may be waiting, with mmap_lock: so not by read_iter, which in many file
+ * systems takes i_rwsem, under which others fault. tmpfs has no other way, and
+ * takes no such lock.
+ */
+static int file_load(struct mmapdev_store *store, pgoff_t index,
+		     struct page *page)
+{
+	struct file *file = file_of(store)->file;
+	loff_t pos = (loff_t)index << PAGE_SHIFT;
+	loff_t expected = min_t(loff_t, PAGE_SIZE, READ_ONCE(store->size) - pos);
+	int err;
+
+	/* A file that is shorter than it was has lost bytes: they are no zeros. */
+	if (i_size_read(host_of(store)) < pos + expected)
 		return -EIO;
-	if (expected < PAGE_SIZE)
+	if (file->f_mapping->a_ops->read_folio)
+		err = load_cached(file, index, page);
+	else
+		err = load_by_call(file, pos, page);
+	if (!err && expected < PAGE_SIZE)
 		memzero_page(page, expected, PAGE_SIZE - expected);
-	return 0;
+	return err;
 }
 
 static int file_reserve(struct mmapdev_store *store, pgoff_t index, gfp_t gfp)

@@ -341,6 +341,55 @@ TEST_F(after_error, page_is_kept_dirty_or_reverted)
 	EXPECT_STREQ(dirty ? "ABCDEFGH" : "ABcdeFGH", file_bytes(self->d.fd));
 }
 
+/*
+ * The same for real: the file that is the store is on the disk that fails. It
+ * takes the pages, and only its fsync says that some of them are lost.
+ */
+DURABLE_FIXTURE(failing_store);
+DURABLE_VARIANT(failing_store, mmapdev_clean, .kind = ON_EXT4);
+DURABLE_VARIANT(failing_store, mmapdev_dirty, .kind = ON_EXT4,
+		.after_error = MMAPDEV_AFTER_ERROR_DIRTY);
+DURABLE_VARIANT(failing_store, mmapdev_revert, .kind = ON_EXT4,
+		.after_error = MMAPDEV_AFTER_ERROR_REVERT);
+
+/* What the disk has, and not only the memory of its file system. */
+static const char *disk_bytes(int fd)
+{
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	return file_bytes(fd);
+}
+
+TEST_F(failing_store, pages_are_lost_tried_again_or_shown_as_the_file_has_them)
+{
+	unsigned long long per_page = self->page / SECTOR;
+	bool dirty = variant->after_error == MMAPDEV_AFTER_ERROR_DIRTY;
+	bool revert = variant->after_error == MMAPDEV_AFTER_ERROR_REVERT;
+	unsigned long long sector = file_sector(self->d.backing);
+	int other = durable_open(&self->d, O_RDWR);
+
+	ASSERT_GE(other, 0);
+	ASSERT_LT(0, sector);
+	ASSERT_EQ(0, settle(self->d.backing));
+	ASSERT_EQ(0, disk_break(&disk, sector + 2 * per_page, 3 * per_page));
+	store_capitals(self->p, DURABLE_PAGES);
+	EXPECT_EQ(EIO, sync_result(fsync(self->d.fd)));
+	ASSERT_EQ(0, disk_repair(&disk));
+	EXPECT_STREQ("ABcdeFGH", disk_bytes(self->d.backing));
+	EXPECT_STREQ(revert ? "........" : "pppppppp",
+		     durable_states(&self->d, DURABLE_PAGES));
+	EXPECT_STREQ(revert ? "ABcdeFGH" : "ABCDEFGH", file_bytes(self->d.fd));
+
+	EXPECT_EQ(0, sync_result(fsync(self->d.fd)));
+	EXPECT_EQ(EIO, sync_result(fsync(other)));
+	EXPECT_STREQ(dirty ? "ABCDEFGH" : "ABcdeFGH",
+		     disk_bytes(self->d.backing));
+	EXPECT_STREQ(dirty || revert ? "cccccccc" : "pppppppp",
+		     durable_states(&self->d, DURABLE_PAGES));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ(dirty ? "ABCDEFGH" : "ABcdeFGH", file_bytes(self->d.fd));
+	close(other);
+}
+
 /* With the default, states tell that a power cut would change the page. */
 DURABLE_FIXTURE(lost);
 OBJECT_KINDS(lost);
