@@ -294,11 +294,11 @@ TEST_F_TIMEOUT(pressure, processes_and_syncs_beside_lose_no_byte, SLOW)
 	EXPECT_DURABLE();
 }
 
-/* What only objects can do: lose their power under their users, and be slow. */
-PRESSURE_FIXTURE(object);
-OBJECT_KINDS(object);
+/* Power cuts: ext4's power is not cut under its users. */
+PRESSURE_FIXTURE(cut);
+OBJECT_KINDS(cut);
 
-TEST_F_TIMEOUT(object, what_was_written_back_unasked_is_lost, SLOW)
+TEST_F_TIMEOUT(cut, what_was_written_back_unasked_is_lost, SLOW)
 {
 	ASSERT_EQ(0, child_run(store_all, &self->d));
 	EXPECT_NO_KILL();
@@ -350,7 +350,7 @@ static int store_and_sync(void *arg, struct turn *t)
 	return 0;
 }
 
-TEST_F_TIMEOUT(object, what_was_synced_survives_power_cuts_beside, SLOW)
+TEST_F_TIMEOUT(cut, what_was_synced_survives_power_cuts_beside, SLOW)
 {
 	struct duel duel = {
 		.d = self->d,
@@ -377,18 +377,25 @@ TEST_F_TIMEOUT(object, what_was_synced_survives_power_cuts_beside, SLOW)
 	EXPECT_DURABLE();
 }
 
+/* How pages are written back does not depend on where to. */
+PRESSURE_FIXTURE(slow);
+DURABLE_VARIANT(slow, mmapdev_memory, .kind = MEMORY);
+
 /*
- * As on a slow disk: who makes pages dirty faster than they can be written back
- * waits, and is not killed.
+ * Who makes pages dirty faster than they can be written back waits, and is not
+ * killed.
  */
-TEST_F_TIMEOUT(object, slow_writeback_kills_nobody, SLOW)
+TEST_F_TIMEOUT(slow, writeback_slows_down_and_kills_nobody, SLOW)
 {
 	struct mmapdev_rule rule = {
 		.event = MMAPDEV_EVENT_WRITEBACK,
 		.action = MMAPDEV_ACTION_DELAY,
-		.delay_us = 500,
+		.delay_us = 5000,
 	};
 
+	group_bytes = 4 << 20;
+	ASSERT_EQ(0, group_limit(group_bytes));
+	pages = group_bytes / getpagesize() * 3 / 2;
 	ASSERT_EQ(0, ioctl(self->d.fd, MMAPDEV_IOC_ADD_RULE, &rule));
 	EXPECT_EQ(0, child_run(store_all, &self->d));
 	EXPECT_NO_KILL();
