@@ -487,10 +487,20 @@ static uint64_t frame_of(const volatile unsigned char *p)
 	return PAGEMAP_PFN(pagemap_entry((const void *)p));
 }
 
-/* Move what is mapped at p to other memory: 0, or the error. */
+/*
+ * Move what is mapped at p to other memory: 0, or the error. A page that mlock
+ * has left in a batch of another CPU is busy for a while.
+ */
 static int move_memory(unsigned char *p)
 {
-	return madvise(p, getpagesize(), MADV_SOFT_OFFLINE) ? errno : 0;
+	for (int tries = 0; tries < 100; tries++) {
+		if (!madvise(p, getpagesize(), MADV_SOFT_OFFLINE))
+			return 0;
+		if (errno != EBUSY)
+			break;
+		usleep(10000);
+	}
+	return errno;
 }
 
 TEST_F(dirty_moved, dirty_page_stays_dirty_and_keeps_its_bytes)
