@@ -276,7 +276,7 @@ int mmapdev_store_flush(struct inode *inode, loff_t from, loff_t to)
 				 to >> PAGE_SHIFT);
 	ret = sync_image(inode, store, size);
 	if (!ret)
-		store->size = size;
+		WRITE_ONCE(store->size, size);
 	mutex_unlock(&store->lock);
 	if (store->ops->end)
 		store->ops->end(store);

@@ -136,13 +136,13 @@ static int file_load(struct mmapdev_store *store, pgoff_t index,
 	loff_t expected = min_t(loff_t, PAGE_SIZE, READ_ONCE(store->size) - pos);
 	int err;
 
-	/* A file that is shorter than it was has lost bytes: they are no zeros. */
-	if (i_size_read(host_of(store)) < pos + expected)
-		return -EIO;
 	if (file->f_mapping->a_ops->read_folio)
 		err = load_cached(file, index, page);
 	else
 		err = load_by_call(file, pos, page);
+	/* A file that is shorter than it was has lost bytes: they are no zeros. */
+	if (!err && i_size_read(host_of(store)) < pos + expected)
+		err = -EIO;
 	if (!err && expected < PAGE_SIZE)
 		memzero_page(page, expected, PAGE_SIZE - expected);
 	return err;

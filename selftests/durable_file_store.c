@@ -371,6 +371,24 @@ TEST_F(full, sync_is_enospc_and_nothing_else_is_lost)
 	EXPECT_EQ(0, fsync(self->d.fd));
 }
 
+/* The first page of a sync has no room; what comes after it has. */
+TEST_F(full, page_without_room_takes_no_other_with_it)
+{
+	ASSERT_EQ(0, fallocate(self->d.backing, FALLOC_FL_PUNCH_HOLE |
+			       FALLOC_FL_KEEP_SIZE, 0, self->page));
+	ASSERT_EQ(0, fsync(self->d.backing));
+	ASSERT_EQ(0, fill_up(self->root));
+	memset(self->p, 'A', self->page);
+	memset(self->p + self->page, 'B', self->page);
+	errno = 0;
+	EXPECT_EQ(-1, msync(self->p, 2 * self->page, MS_SYNC));
+	EXPECT_EQ(ENOSPC, errno);
+	EXPECT_STREQ("0B000000", file_bytes(self->d.backing));
+	EXPECT_STREQ("pc", durable_states(&self->d, 2));
+	EXPECT_EQ(1, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
+	EXPECT_STREQ("0B000000", file_bytes(self->d.fd));
+}
+
 /* A block device, with and without its cache, which then counts the writes. */
 FIXTURE(device) {
 	struct durable d;
