@@ -2,8 +2,9 @@
 /*
  * The flush: what was written back becomes durable.
  *
- * Pages go from pending into the image a batch at a time, with their folios
- * locked, so that no writeback changes them on the way. An image that has to be
+ * Pages go from pending into the image a batch at a time. They are claimed, and
+ * the folios that are in the page cache locked, so that no writeback changes them
+ * on the way, nor the writeback of a folio that comes meanwhile. An image that has to be
  * synced after that may fail then: until it has said that all is well, pages
  * that it was given stay pending, marked COMMITTED.
  */
@@ -15,12 +16,32 @@
 #include "compat.h"
 #include "pending.h"
 
-/* Does an entry still have the mark, and this page or hole? */
-static bool still(struct mmapdev_store *store, unsigned long index,
-		  xa_mark_t mark, const struct page *page)
+#define NO_MARK		XA_PRESENT
+
+/* Move an entry on if it still is this page or hole with this mark. */
+static bool remark(struct mmapdev_store *store, unsigned long index,
+		   const struct page *page, xa_mark_t from, xa_mark_t to)
 {
-	return xa_get_mark(&store->pending, index, mark) &&
-	       entry_page(xa_load(&store->pending, index)) == page;
+	XA_STATE(xas, &store->pending, index);
+	bool same;
+
+	xas_lock(&xas);
+	same = entry_page(xas_load(&xas)) == page && xas_get_mark(&xas, from);
+	if (same) {
+		xas_clear_mark(&xas, from);
+		if (to != NO_MARK)
+			xas_set_mark(&xas, to);
+	}
+	xas_unlock(&xas);
+	return same;
+}
+
+/* The same after a claim: what somebody has put another page in place of goes. */
+static void unclaim(struct mmapdev_store *store, unsigned long index,
+		    struct page *page, xa_mark_t to)
+{
+	if (!remark(store, index, page, CLAIMED, to))
+		mmapdev_store_free_page(page);
 }
 
 /* Note the marked entries from index on that have no gap between them. */
@@ -46,7 +67,38 @@ static unsigned int batch_find(struct mmapdev_store *store,
 	return n;
 }
 
-/* Lock them. Return how many there are. */
+static void unlock(struct folio *folio)
+{
+	if (folio) {
+		folio_unlock(folio);
+		folio_put(folio);
+	}
+}
+
+static void batch_unlock(struct mmapdev_store *store, unsigned int n)
+{
+	while (n)
+		unlock(store->batch.folios[--n]);
+}
+
+/*
+ * Claim an entry. Without a folio to lock, a folio that has come since may be
+ * about to be made dirty by somebody who has not seen the claim.
+ */
+static bool claim(struct inode *inode, struct mmapdev_store *store,
+		  unsigned long index, unsigned int i, xa_mark_t mark)
+{
+	struct page *page = store->batch.pages[i];
+
+	if (!remark(store, index, page, mark, CLAIMED))
+		return false;
+	if (store->batch.folios[i] || !mmapdev_folio_is_cached(inode, index))
+		return true;
+	unclaim(store, index, page, mark);
+	return false;
+}
+
+/* Lock and claim them. Return how many there are. */
 static unsigned int batch_begin(struct inode *inode, struct mmapdev_store *store,
 				unsigned long *index, unsigned long last,
 				xa_mark_t mark)
@@ -59,18 +111,14 @@ static unsigned int batch_begin(struct inode *inode, struct mmapdev_store *store
 	do {
 		found = batch_find(store, index, last, mark);
 		for (n = 0; n < found; n++) {
-			unsigned long at = *index + n;
-			struct folio *folio;
-
-			folio = mmapdev_folio_find(inode->i_mapping, at);
-			batch->folios[n] = folio;
-			/* A hole may have been reserved before the lock. */
-			if (!folio || still(store, at, mark, batch->pages[n]))
+			batch->folios[n] = mmapdev_folio_find(inode->i_mapping,
+							      *index + n);
+			if (claim(inode, store, *index + n, n, mark))
 				continue;
-			folio_unlock(folio);
-			folio_put(folio);
+			unlock(batch->folios[n]);
 			break;
 		}
+		cond_resched();
 	} while (found && !n);
 	return n;
 }
@@ -80,31 +128,18 @@ static unsigned int batch_begin(struct inode *inode, struct mmapdev_store *store
  * itself serves the next writeback if there will be one.
  */
 static void settle(struct mmapdev_store *store, unsigned long index,
-		   struct page *page, bool dirty)
+		   struct page *page, struct page *rest, bool dirty)
 {
-	if (dirty && page) {
-		set_page_private(page, jiffies);
-		xa_store(&store->pending, index, page, 0);
-		xa_clear_mark(&store->pending, index, WRITTEN);
-		xa_clear_mark(&store->pending, index, COMMITTED);
+	if (dirty && rest) {
+		set_page_private(rest, jiffies);
+		xa_store(&store->pending, index, rest, 0);
+		xa_clear_mark(&store->pending, index, CLAIMED);
 		return;
 	}
-	xa_erase(&store->pending, index);
-	mmapdev_store_free_page(page);
+	xa_cmpxchg(&store->pending, index, page ?: HOLE, NULL, 0);
+	mmapdev_store_free_page(rest);
 	if (dirty)	/* if not now, then when it is written back */
 		mmapdev_store_reserve(store, index, GFP_NOFS);
-}
-
-/* The image has it, for all that can be said before it is synced. */
-static void commit(struct mmapdev_store *store, unsigned long index,
-		   struct page *rest, bool dirty)
-{
-	if (!store->ops->sync) {
-		settle(store, index, rest, dirty);
-		return;
-	}
-	xa_set_mark(&store->pending, index, COMMITTED);
-	xa_clear_mark(&store->pending, index, WRITTEN);
 }
 
 /*
@@ -116,45 +151,19 @@ static void fail(struct inode *inode, struct mmapdev_store *store,
 {
 	bool again = !page || store->after_error == MMAPDEV_AFTER_ERROR_DIRTY;
 
-	if (again)
-		xa_set_mark(&store->pending, index, WRITTEN);
-	else
-		xa_clear_mark(&store->pending, index, WRITTEN);
-	xa_clear_mark(&store->pending, index, COMMITTED);
+	if (!again && !folio &&
+	    store->after_error == MMAPDEV_AFTER_ERROR_REVERT) {
+		settle(store, index, page, page, false);
+		return;
+	}
+	unclaim(store, index, page, again ? WRITTEN : NO_MARK);
 	if (!again && folio)
 		mmapdev_store_revert(inode, folio);
-	else if (!again && store->after_error == MMAPDEV_AFTER_ERROR_REVERT)
-		settle(store, index, page, false);
-}
-
-static void batch_unlock(struct mmapdev_store *store, unsigned int n)
-{
-	unsigned int i;
-
-	for (i = 0; i < n; i++) {
-		struct folio *folio = store->batch.folios[i];
-
-		if (folio) {
-			folio_unlock(folio);
-			folio_put(folio);
-		}
-	}
 }
 
 static bool is_dirty(struct folio *folio)
 {
 	return folio && folio_test_dirty(folio);
-}
-
-/* How many of a part of the batch are not holes. */
-static unsigned int count_pages(const struct mmapdev_flush *batch,
-				unsigned int from, unsigned int to)
-{
-	unsigned int count = 0;
-
-	while (from < to)
-		count += !!batch->pages[from++];
-	return count;
 }
 
 /*
@@ -170,19 +179,30 @@ static int commit_all(struct inode *inode, struct mmapdev_store *store,
 	int first = 0;
 
 	while ((n = batch_begin(inode, store, &index, last, WRITTEN))) {
-		unsigned int given = count_pages(batch, 0, n);
+		struct page *given[MMAPDEV_FLUSH_BATCH];
+		unsigned long bytes = 0;
 		int err = 0;
 
+		memcpy(given, batch->pages, n * sizeof(given[0]));
 		done = store->ops->commit(store, index, batch->pages, n, &err);
-		given -= count_pages(batch, done, n);
-		mmapdev_count(object, MMAPDEV_BYTES_FLUSHED,
-			      (unsigned long)given << PAGE_SHIFT);
-		for (i = 0; i < done; i++)
-			commit(store, index + i, batch->pages[i],
-			       is_dirty(batch->folios[i]));
+		for (i = 0; i < done; i++) {
+			bytes += given[i] ? PAGE_SIZE : 0;
+			if (store->ops->sync)
+				unclaim(store, index + i, given[i], COMMITTED);
+			else
+				settle(store, index + i, given[i],
+				       batch->pages[i],
+				       is_dirty(batch->folios[i]));
+		}
+		mmapdev_count(object, MMAPDEV_BYTES_FLUSHED, bytes);
+		for (i = done; i < n; i++) {
+			if (i > done)	/* it may fare better */
+				unclaim(store, index + i, given[i], WRITTEN);
+			else
+				fail(inode, store, index + i, given[i],
+				     batch->folios[i]);
+		}
 		if (done < n) {
-			fail(inode, store, index + done, batch->pages[done],
-			     batch->folios[done]);
 			mapping_set_error(inode->i_mapping, err);
 			first = first ?: err;
 			done++;
@@ -209,6 +229,7 @@ static void settle_all(struct inode *inode, struct mmapdev_store *store,
 				     batch->folios[i]);
 			else
 				settle(store, index + i, batch->pages[i],
+				       batch->pages[i],
 				       is_dirty(batch->folios[i]));
 		}
 		if (err)

@@ -113,6 +113,21 @@ int mmapdev_folio_load(struct inode *inode, struct folio *folio)
 }
 
 /**
+ * mmapdev_folio_is_cached - is there a folio in the page cache?
+ * @inode: the object
+ * @index: in pages
+ *
+ * Context: Any; the answer can be old.
+ * Return: Whether there is: a value tells of one that was reclaimed.
+ */
+bool mmapdev_folio_is_cached(struct inode *inode, pgoff_t index)
+{
+	void *entry = xa_load(&inode->i_mapping->i_pages, index);
+
+	return entry && !xa_is_value(entry);
+}
+
+/**
  * mmapdev_is_hole - is there nothing at an index, be it here or in the store?
  * @inode: the object
  * @index: in pages
@@ -124,7 +139,7 @@ bool mmapdev_is_hole(struct inode *inode, pgoff_t index)
 {
 	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
 
-	return !xa_load(&inode->i_mapping->i_pages, index) &&
+	return !mmapdev_folio_is_cached(inode, index) &&
 	       !(store && mmapdev_store_has(store, index));
 }
 

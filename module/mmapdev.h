@@ -280,6 +280,7 @@ struct folio *mmapdev_folio_reserve(struct inode *inode, pgoff_t index,
 				    gfp_t gfp);
 struct folio *mmapdev_folio_get(struct inode *inode, pgoff_t index, gfp_t gfp);
 int mmapdev_folio_load(struct inode *inode, struct folio *folio);
+bool mmapdev_folio_is_cached(struct inode *inode, pgoff_t index);
 bool mmapdev_is_hole(struct inode *inode, pgoff_t index);
 extern const struct address_space_operations mmapdev_aops;
 
@@ -293,6 +294,7 @@ int mmapdev_fsync(struct file *file, loff_t from, loff_t to, int datasync);
 /* store.c: what is behind a durable object; store_*.c: its image. */
 struct page *mmapdev_store_alloc_page(gfp_t gfp);
 void mmapdev_store_free_page(struct page *page);
+struct page *mmapdev_store_find_page(struct xarray *pages, pgoff_t index);
 bool mmapdev_store_has(struct mmapdev_store *store, pgoff_t index);
 pgoff_t mmapdev_store_next(struct mmapdev_store *store, pgoff_t index);
 pgoff_t mmapdev_store_next_hole(struct mmapdev_store *store, pgoff_t index,

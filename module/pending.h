@@ -11,11 +11,15 @@
  *
  * The marks, of which an entry has one at most:
  *  - WRITTEN: waits for a flush;
+ *  - CLAIMED: a flush is at work on it, and may have no folio to lock. Its page is
+ *    the flush's: nobody writes to it, and who needs a reservation puts a page of
+ *    his own in its place;
  *  - COMMITTED: a flush has put it into the image and waits for that to survive.
  *
  * An entry changes only while its folio is locked, if there is one in the page
  * cache, or by who has locked the store. Entries with a mark are removed only by
- * the latter.
+ * the latter. Pages go at any time for who has locked neither: look at them only
+ * with a reference, from mmapdev_store_find_page().
  */
 #ifndef _MMAPDEV_PENDING_H
 #define _MMAPDEV_PENDING_H
@@ -26,6 +30,7 @@
 #define OVER_HOLE	1UL
 #define WRITTEN		XA_MARK_0
 #define COMMITTED	XA_MARK_1
+#define CLAIMED		XA_MARK_2
 
 /* Its page, whether that counts or not, or NULL. */
 static inline struct page *entry_page(void *entry)

@@ -34,6 +34,7 @@ static enum shows entry_shows(void *entry, bool marked)
 static bool is_marked(struct mmapdev_store *store, pgoff_t index)
 {
 	return xa_get_mark(&store->pending, index, WRITTEN) ||
+	       xa_get_mark(&store->pending, index, CLAIMED) ||
 	       xa_get_mark(&store->pending, index, COMMITTED);
 }
 
@@ -43,6 +44,13 @@ static enum shows pending_shows(struct mmapdev_store *store, pgoff_t index)
 
 	return entry ? entry_shows(entry, is_marked(store, index)) :
 		       SHOWS_IMAGE;
+}
+
+/* A flush has it, perhaps without a folio's lock. */
+static bool is_claimed(struct mmapdev_store *store, pgoff_t index)
+{
+	return xa_marked(&store->pending, CLAIMED) &&
+	       xa_get_mark(&store->pending, index, CLAIMED);
 }
 
 static void entry_free(void *entry)
@@ -92,6 +100,36 @@ void mmapdev_store_free_page(struct page *page)
 }
 
 /**
+ * mmapdev_store_find_page - a page that may be taken away
+ * @pages: pages, tagged or not, and values
+ * @index: of it
+ *
+ * Context: Any.
+ * Return: The page, with a reference, which put_page() drops; NULL if there is
+ *	none.
+ */
+struct page *mmapdev_store_find_page(struct xarray *pages, pgoff_t index)
+{
+	struct page *page;
+	void *entry;
+
+	rcu_read_lock();
+	for (;;) {
+		entry = xa_load(pages, index);
+		page = entry_page(entry);
+		if (!page)
+			break;
+		if (!get_page_unless_zero(page))
+			continue;
+		if (xa_load(pages, index) == entry)
+			break;
+		put_page(page);
+	}
+	rcu_read_unlock();
+	return page;
+}
+
+/**
  * mmapdev_store_has - is there a page, or a hole?
  * @store: the store
  * @index: in pages
@@ -120,19 +158,48 @@ EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_has);
 int mmapdev_store_load(struct mmapdev_store *store, struct folio *folio)
 {
 	pgoff_t index = folio->index;
-	struct page *page = folio_page(folio, 0);
+	enum shows shows = pending_shows(store, index);
+	struct page *page;
 
-	switch (pending_shows(store, index)) {
-	case SHOWS_PAGE:
-		copy_highpage(page, entry_page(xa_load(&store->pending, index)));
-		return 0;
-	case SHOWS_IMAGE:
-		if (store->ops->has(store, index))
-			return store->ops->load(store, index, page);
-		fallthrough;
-	default:
-		return 0;	/* new folios are full of zeros */
+	if (shows == SHOWS_PAGE) {
+		page = mmapdev_store_find_page(&store->pending, index);
+		if (page) {
+			copy_highpage(folio_page(folio, 0), page);
+			put_page(page);
+			return 0;
+		}
+		shows = SHOWS_IMAGE;	/* a flush was faster */
 	}
+	if (shows == SHOWS_IMAGE && store->ops->has(store, index))
+		return store->ops->load(store, index, folio_page(folio, 0));
+	return 0;	/* new folios are full of zeros */
+}
+
+/*
+ * Put a reservation where there is none, or no longer one of ours. Return what
+ * there was if that has come to be one meanwhile.
+ */
+static void *put_reservation(struct mmapdev_store *store, pgoff_t index,
+			     struct page *page, gfp_t gfp)
+{
+	void *entry, *old;
+
+	xa_lock(&store->pending);
+	entry = xa_load(&store->pending, index);
+	if (entry && entry != HOLE && !is_claimed(store, index)) {
+		xa_unlock(&store->pending);
+		return entry;
+	}
+	old = __xa_store(&store->pending, index,
+			 xa_tag_pointer(page, entry == HOLE ? OVER_HOLE : 0),
+			 gfp);
+	if (entry) {
+		__xa_clear_mark(&store->pending, index, WRITTEN);
+		__xa_clear_mark(&store->pending, index, COMMITTED);
+		__xa_clear_mark(&store->pending, index, CLAIMED);
+	}
+	xa_unlock(&store->pending);
+	return xa_is_err(old) ? old : NULL;
 }
 
 /**
@@ -150,7 +217,7 @@ int mmapdev_store_reserve(struct mmapdev_store *store, pgoff_t index, gfp_t gfp)
 	struct page *page;
 	int err;
 
-	if (entry && entry != HOLE)
+	if (entry && entry != HOLE && !is_claimed(store, index))
 		return 0;
 	err = store->ops->reserve(store, index, gfp);
 	if (err)
@@ -158,15 +225,10 @@ int mmapdev_store_reserve(struct mmapdev_store *store, pgoff_t index, gfp_t gfp)
 	page = mmapdev_store_alloc_page(gfp);
 	if (IS_ERR(page))
 		return PTR_ERR(page);
-	err = xa_err(xa_store(&store->pending, index,
-			      xa_tag_pointer(page, entry ? OVER_HOLE : 0), gfp));
-	if (err) {
+	entry = put_reservation(store, index, page, gfp);
+	if (entry)
 		mmapdev_store_free_page(page);
-	} else if (entry) {
-		xa_clear_mark(&store->pending, index, WRITTEN);
-		xa_clear_mark(&store->pending, index, COMMITTED);
-	}
-	return err;
+	return xa_err(entry);
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_reserve);
 
@@ -191,7 +253,7 @@ int mmapdev_store_write(struct mmapdev_store *store, struct folio *folio,
 	struct page *page;
 	int err;
 
-	if (!entry || entry == HOLE) {
+	if (!entry || entry == HOLE || is_claimed(store, index)) {
 		err = mmapdev_store_reserve(store, index, GFP_NOFS);
 		if (err)
 			return err;

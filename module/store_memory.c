@@ -58,7 +58,13 @@ static unsigned long memory_pages(struct mmapdev_store *store)
 static int memory_load(struct mmapdev_store *store, pgoff_t index,
 		       struct page *page)
 {
-	copy_highpage(page, xa_load(&memory_of(store)->image, index));
+	struct page *from = mmapdev_store_find_page(&memory_of(store)->image,
+						    index);
+
+	if (from) {
+		copy_highpage(page, from);
+		put_page(from);
+	}
 	return 0;
 }
 

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Syncs beside pages that come and go: what is stored while a flush is at work on
+ * an older state of the page is not lost with that.
+ */
+#include "kselftest_harness.h"
+
+#include "child.h"
+#include "durable.h"
+#include "slow.h"
+
+#define PAGES	64	/* many to be flushed at a time */
+
+FIXTURE(syncs) {
+	struct durable d;
+	size_t page;
+	unsigned char *p;
+};
+
+FIXTURE_VARIANT(syncs) {
+	enum durable_kind kind;
+};
+
+ALL_KINDS(syncs);
+
+FIXTURE_SETUP(syncs)
+{
+	self->page = getpagesize();
+	if (!durable_possible(variant->kind))
+		SKIP(return, "no ext4 on a loop device");
+	self->d = durable_new(variant->kind, PAGES * self->page, 0);
+	ASSERT_GE(self->d.fd, 0);
+	self->p = mmap(NULL, PAGES * self->page, RW, MAP_SHARED, self->d.fd, 0);
+	ASSERT_NE(MAP_FAILED, self->p);
+}
+
+FIXTURE_TEARDOWN(syncs)
+{
+	durable_close(&self->d);
+}
+
+/* Sync all, again and again, until told to stop. */
+static int sync_on(void *arg, struct turn *t)
+{
+	const struct durable *d = arg;
+	struct pollfd stop = { .fd = t->wait, .events = POLLIN };
+
+	if (turn_done(t))
+		return 1;
+	while (!poll(&stop, 1, 0))
+		if (fsync(d->fd))
+			return 2;
+	return 0;
+}
+
+/*
+ * As reclaim does: the page is written back, and leaves the page cache, where no
+ * one may map it.
+ */
+static int page_drop(int fd, void *at, size_t offset, size_t page)
+{
+	return madvise(at, page, MADV_DONTNEED) ||
+	       sync_file_range(fd, offset, page, SYNC_FILE_RANGE_WAIT_BEFORE |
+			       SYNC_FILE_RANGE_WRITE |
+			       SYNC_FILE_RANGE_WAIT_AFTER) ||
+	       posix_fadvise(fd, offset, page, POSIX_FADV_DONTNEED) ? -1 : 0;
+}
+
+/* The last store to each page is still there, at both of its ends. */
+TEST_F_TIMEOUT(syncs, beside_lose_no_store, 120)
+{
+	int rounds = slow_kernel() ? 30 : 150;
+	size_t last = self->page / sizeof(uint64_t) - 1;
+	struct child c = child_start(sync_on, &self->d);
+
+	ASSERT_EQ(0, child_done(&c));
+	for (uint64_t round = 0; round < rounds; round++) {
+		for (size_t i = 0; i < PAGES; i++) {
+			size_t offset = i * self->page;
+			uint64_t *words = (uint64_t *)(self->p + offset);
+
+			ASSERT_EQ(round, words[0]);
+			ASSERT_EQ(round, words[last]);
+			words[0] = round + 1;
+			words[last] = round + 1;
+			ASSERT_EQ(0, page_drop(self->d.fd, words, offset,
+					       self->page));
+		}
+	}
+	EXPECT_EQ(0, child_go(&c));
+	EXPECT_EQ(0, child_end(&c));
+
+	/* And what is durable is the last of all. */
+	ASSERT_EQ(0, fsync(self->d.fd));
+	munmap(self->p, PAGES * self->page);
+	ASSERT_EQ(0, durable_cut(&self->d));
+	for (size_t i = 0; i < PAGES; i++) {
+		uint64_t word;
+
+		ASSERT_EQ(sizeof(word), pread(self->d.fd, &word, sizeof(word),
+					      i * self->page));
+		EXPECT_EQ(rounds, word);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	ext4_prepare();
+	return test_harness_run(argc, argv);
+}
