@@ -79,6 +79,20 @@ static bool has_backend(const char *backend)
 	return false;
 }
 
+/* Has a table something to show of a case? */
+static bool has_case(const struct report *report, value_of value,
+		     const struct bench_case *c, const struct run *like)
+{
+	unsigned int i;
+
+	for (i = 0; i < row_count; i++)
+		if (rows[i].c == c && rows[i].run.size == like->size &&
+		    rows[i].run.threads == like->threads &&
+		    value(report, &rows[i].run) >= 0)
+			return true;
+	return false;
+}
+
 /* Is it the first row of its table? */
 static bool begins_table(unsigned int row)
 {
@@ -162,17 +176,9 @@ static void print_table(const struct report *report, const char *title,
 		if (has_backend(backends[i].name))
 			printf(" %*s", COLUMN, "");
 	printf(" %*s %*s\n", COLUMN, "/ memfd", COLUMN, "/ ext4");
-	for (i = 0; i < case_count; i++) {
-		unsigned int j;
-
-		for (j = 0; j < row_count; j++)
-			if (rows[j].c == &cases[i] &&
-			    rows[j].run.size == like->size &&
-			    rows[j].run.threads == like->threads)
-				break;
-		if (j < row_count)
+	for (i = 0; i < case_count; i++)
+		if (has_case(report, value, &cases[i], like))
 			print_line(report, value, &cases[i], like);
-	}
 }
 
 void report_print(const struct report *report)
