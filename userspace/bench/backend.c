@@ -191,8 +191,9 @@ const struct backend backends[] = {
 	  .can = CAN_AS_FILE | CAN_SYNC, .flags = MAP_SHARED,
 	  .open = open_durable, .resize = resize_file },
 	{ .name = "ext4", .what = "a file of ext4, of --ext4",
-	  .can = CAN_AS_FILE | CAN_SYNC, .flags = MAP_SHARED,
-	  .open = open_ext4, .resize = resize_file },
+	  .can = CAN_AS_FILE | CAN_SYNC | CLEARS_BY_READING,
+	  .flags = MAP_SHARED, .open = open_ext4,
+	  .resize = resize_file },
 };
 
 const unsigned int backend_count = sizeof(backends) / sizeof(backends[0]);
@@ -229,10 +230,19 @@ static void *advised(const struct memory *m, void *p)
 	return p;
 }
 
+/* Advice comes too late for what the call itself populates. */
 void *memory_map(const struct memory *m, int flags)
 {
-	return advised(m, mmap(NULL, m->size, RW, m->backend->flags | flags,
-			       m->fd, 0));
+	bool populate = m->backend->advice && (flags & MAP_POPULATE);
+	void *p;
+
+	if (populate)
+		flags &= ~MAP_POPULATE;
+	p = advised(m, mmap(NULL, m->size, RW, m->backend->flags | flags,
+			    m->fd, 0));
+	if (populate && p != MAP_FAILED)
+		madvise(p, m->size, MADV_POPULATE_WRITE);
+	return p;
 }
 
 void *memory_map_private(const struct memory *m)
@@ -271,6 +281,26 @@ static uint64_t mapped(void *map)
 	return kib * 1024 / getpagesize();
 }
 
+/* The pages of a mapped file that are in the page cache. */
+static uint64_t cached(const struct memory *m, char *map)
+{
+	static unsigned char in_core[1 << 14];
+	size_t chunk = sizeof(in_core) * getpagesize();
+	uint64_t pages = 0;
+	uint64_t at;
+	size_t i;
+
+	for (at = 0; at < m->size; at += chunk) {
+		size_t length = m->size - at < chunk ? m->size - at : chunk;
+
+		if (mincore(map + at, length, in_core))
+			return 0;
+		for (i = 0; i < length / getpagesize(); i++)
+			pages += in_core[i] & 1;
+	}
+	return pages;
+}
+
 uint64_t memory_resident(const struct memory *m, void *map)
 {
 	struct mmapdev_info info;
@@ -281,7 +311,9 @@ uint64_t memory_resident(const struct memory *m, void *map)
 		return ioctl(m->fd, MMAPDEV_IOC_GET_INFO, &info) ?
 			0 : info.resident;
 	/* A file of ext4 has blocks of its disk, not of memory. */
-	if (!(m->backend->can & CAN_COPY) || m->backend->open == open_ext4)
+	if (m->backend->open == open_ext4)
+		return cached(m, map);
+	if (!(m->backend->can & CAN_COPY))
 		return mapped(map);
 	return fstat(m->fd, &st) ? 0 : st.st_blocks * 512ULL / getpagesize();
 }

@@ -15,6 +15,7 @@ enum {
 	CAN_SYNC	= 1 << 3,	/* msync makes it durable */
 	CAN_COPY_FORKED	= 1 << 4,	/* private copies can be copied again */
 	CAN_BE_PRIVATE	= 1 << 5,	/* all mappings of it are private */
+	CLEARS_BY_READING = 1 << 6,	/* not by clear_page() */
 };
 
 struct backend {
@@ -49,7 +50,7 @@ void *memory_map(const struct memory *m, int flags);
 void *memory_map_private(const struct memory *m);
 /* Another one like `first`. */
 void *memory_map_again(const struct memory *m, void *first);
-/* Pages that it holds; those that `map` maps if nothing else tells. */
+/* Pages that it holds; of memory without a file, those that `map` maps. */
 uint64_t memory_resident(const struct memory *m, void *map);
 
 #endif /* _BENCH_BACKEND_H */

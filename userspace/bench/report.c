@@ -40,11 +40,11 @@ static double all(const struct report *report, const struct run *r)
 /* Without one clearing of each page that was made, and without the copies. */
 static double net(const struct report *report, const struct run *r)
 {
-	double known = r->cleared * report->page.clear +
-		       r->copied * report->page.copy;
-	double rest = (r->time - known) / r->pages;
+	double rest = r->time - r->copied * report->page.copy;
 
-	return rest > 0 ? rest : 0;
+	if (!(r->backend->can & CLEARS_BY_READING))
+		rest -= r->cleared * report->page.clear;
+	return rest > 0 ? rest / r->pages : 0;
 }
 
 /* Bytes that became resident for each byte of the pages that were touched. */
