@@ -42,7 +42,7 @@ if [ -n "${OBJECT-}" ]; then node=/dev/mmapdev-$OBJECT; else node=/dev/zero; fi
 reached_device opens 0
 if [ "${CLIENTS-}" != long ]; then
 	# As many operations as are quickly done, in whatever time that takes.
-	on_objects 60 --mmap=1 --mmap-ops=2 --mmap-bytes=2M --mmap-file \
+	on_objects 240 --mmap=1 --mmap-ops=2 --mmap-bytes=2M --mmap-file \
 		--msync=1 --msync-ops=200 --msync-bytes=1M \
 		--madvise=1 --madvise-ops=2 \
 		--mremap=1 --mremap-ops=2 --mremap-bytes=4M \
