@@ -21,14 +21,18 @@ enum shows { SHOWS_IMAGE, SHOWS_PAGE, SHOWS_HOLE };
 
 static enum shows pending_shows(struct mmapdev_store *store, pgoff_t index)
 {
-	void *entry = xa_load(&store->pending, index);
+	bool marked;
+	void *entry;
 
+	xa_lock(&store->pending);	/* a flush moves marks */
+	entry = xa_load(&store->pending, index);
+	marked = entry && entry_is_marked(&store->pending, index);
+	xa_unlock(&store->pending);
 	if (!entry)
 		return SHOWS_IMAGE;
 	if (entry == HOLE || entry_is_over_hole(entry))
 		return SHOWS_HOLE;
-	return entry_is_marked(&store->pending, index) ? SHOWS_PAGE :
-							 SHOWS_IMAGE;
+	return marked ? SHOWS_PAGE : SHOWS_IMAGE;
 }
 
 /**
@@ -82,11 +86,15 @@ int mmapdev_store_load(struct mmapdev_store *store, struct folio *folio)
  * @store: the store
  * @index: where to begin, in pages
  *
+ * Context: Holds the store's lock: a flush moves pages from where we look second
+ *	to where we have looked.
  * Return: The first index from @index on that is not a hole, written back or
  *	not; ULONG_MAX if there is none.
  */
 pgoff_t mmapdev_store_next(struct mmapdev_store *store, pgoff_t index)
 {
+	lockdep_assert_held(&store->lock);
+
 	for (;;) {
 		pgoff_t stored = store->ops->next(store, index);
 		unsigned long pending = index;
@@ -126,12 +134,15 @@ static pgoff_t next_pending_hole(struct mmapdev_store *store, pgoff_t index,
  * @index: where to begin, in pages
  * @end: where to end, in pages, not included
  *
+ * Context: As mmapdev_store_next().
  * Return: The first index from @index on that mmapdev_store_next() passes by,
  *	or @end.
  */
 pgoff_t mmapdev_store_next_hole(struct mmapdev_store *store, pgoff_t index,
 				pgoff_t end)
 {
+	lockdep_assert_held(&store->lock);
+
 	while (index < end) {
 		pgoff_t stop = min(store->ops->next_hole(store, index), end);
 		pgoff_t hole = next_pending_hole(store, index, stop);
