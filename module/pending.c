@@ -38,7 +38,7 @@ static bool is_reserved(struct mmapdev_store *store, pgoff_t index, void *entry)
  * -EEXIST if there has come to be one meanwhile.
  */
 static int put_reservation(struct mmapdev_store *store, pgoff_t index,
-			     struct page *page, gfp_t gfp)
+			   struct page *page, gfp_t gfp)
 {
 	XA_STATE(xas, &store->pending, index);
 	void *entry;

@@ -23,14 +23,16 @@
 	};								\
 	FIXTURE_SETUP(name) {						\
 		self->page = getpagesize();				\
-		if (!durable_possible(variant->kind))			\
-			SKIP(return, "no ext4 on a loop device");	\
-		self->d = durable_new(variant->kind,			\
-				      PAGES * self->page, 0);		\
-		ASSERT_GE(self->d.fd, 0);				\
-		self->p = mmap(NULL, PAGES * self->page, RW,		\
-			       MAP_SHARED, self->d.fd, 0);		\
-		ASSERT_NE(MAP_FAILED, self->p);				\
+		if (!durable_possible(variant->kind)) {			\
+			SKIP(, "no ext4 on a loop device");		\
+		} else {						\
+			self->d = durable_new(variant->kind,		\
+					      PAGES * self->page, 0);	\
+			ASSERT_GE(self->d.fd, 0);			\
+			self->p = mmap(NULL, PAGES * self->page, RW,	\
+				       MAP_SHARED, self->d.fd, 0);	\
+			ASSERT_NE(MAP_FAILED, self->p);			\
+		}							\
 	}								\
 	FIXTURE_TEARDOWN(name) {					\
 		durable_close(&self->d);				\
