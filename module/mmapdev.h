@@ -276,6 +276,8 @@ unsigned long mmapdev_limit_used(void);
 
 /* folio.c: the folio at an index. */
 struct folio *mmapdev_folio_find(struct address_space *mapping, pgoff_t index);
+struct folio *mmapdev_folio_make(struct inode *inode, pgoff_t index,
+				 unsigned int order, gfp_t gfp);
 struct folio *mmapdev_folio_reserve(struct inode *inode, pgoff_t index,
 				    gfp_t gfp);
 struct folio *mmapdev_folio_get(struct inode *inode, pgoff_t index, gfp_t gfp);
@@ -382,6 +384,9 @@ int mmapdev_hole_init(void);
 void mmapdev_hole_exit(void);
 struct page *mmapdev_hole_get(void);
 void mmapdev_hole_drain(void);
+
+/* dense.c: making and mapping pages before they are touched. */
+vm_fault_t mmapdev_dense_fault(struct vm_fault *vmf, struct inode *inode);
 
 /* fault.c: a mapping's pages. */
 extern const struct vm_operations_struct mmapdev_vm_ops;
