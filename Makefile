@@ -43,6 +43,9 @@ test: setup
 check: setup
 	@scripts/check
 
+bench: setup
+	@scripts/bench
+
 mutants: setup
 	@scripts/mutants
 
@@ -53,4 +56,4 @@ help:
 	@sed "s/^ //" scripts/help.txt
 
 .PHONY: all module userspace selftests install modules_install clean setup
-.PHONY: run shell test check mutants soak help
+.PHONY: run shell test check bench mutants soak help

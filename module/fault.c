@@ -19,27 +19,51 @@ static enum mmapdev_event fault_kind(const struct vm_fault *vmf)
 		MMAPDEV_FAULT_COW_SOURCE : MMAPDEV_FAULT_PRIVATE_READ;
 }
 
+/* What a private write copies: a folio, locked, or NULL for a hole. */
+static struct folio *cow_source(struct vm_fault *vmf, struct inode *inode)
+{
+	struct folio *folio = mmapdev_folio_find(inode->i_mapping, vmf->pgoff);
+
+	if (folio && folio_test_uptodate(folio))
+		return folio;
+	if (folio) {
+		folio_unlock(folio);
+		folio_put(folio);
+	} else if (mmapdev_is_hole(inode, vmf->pgoff)) {
+		return NULL;
+	}
+	return mmapdev_folio_get(inode, vmf->pgoff, vmf->gfp_mask);
+}
+
 /*
  * The page at the fault's index, locked, which the core maps or, for a private
  * write, copies.
  */
 static vm_fault_t fault_page(struct vm_fault *vmf, struct inode *inode)
 {
+	struct mmapdev_object *object = mmapdev_object_of(inode);
 	struct folio *folio;
+	vm_fault_t ret;
 
 	if (vmf->pgoff >= DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE) ||
 	    mmapdev_file_dead(vmf->vma->vm_file))
 		return VM_FAULT_SIGBUS;
-	if (vmf->cow_page && mmapdev_is_hole(inode, vmf->pgoff)) {
-		vmf->page = mmapdev_hole_get();
-		mmapdev_count(mmapdev_object_of(inode), MMAPDEV_FAULT_COW_HOLE,
-			      1);
-		return VM_FAULT_LOCKED;
+	if (vmf->cow_page) {
+		folio = cow_source(vmf, inode);
+	} else {
+		ret = object->store ? 0 : mmapdev_dense_fault(vmf, inode);
+		if (ret)
+			return ret;
+		folio = mmapdev_folio_get(inode, vmf->pgoff, vmf->gfp_mask);
 	}
-	folio = mmapdev_folio_get(inode, vmf->pgoff, vmf->gfp_mask);
 	if (IS_ERR(folio))	/* -ENOMEM: OOM; others, as -ENOSPC: SIGBUS */
 		return vmf_error(PTR_ERR(folio));
-	vmf->page = folio_file_page(folio, vmf->pgoff);
+	if (folio) {
+		vmf->page = folio_file_page(folio, vmf->pgoff);
+	} else {
+		vmf->page = mmapdev_hole_get();
+		mmapdev_count(object, MMAPDEV_FAULT_COW_HOLE, 1);
+	}
 	return VM_FAULT_LOCKED;
 }
 
@@ -72,6 +96,8 @@ static vm_fault_t mmapdev_vm_fault(struct vm_fault *vmf)
 	filemap_invalidate_lock_shared(mapping);
 	ret = fault_page(vmf, mapping->host);
 	filemap_invalidate_unlock_shared(mapping);
+	if (kind == MMAPDEV_FAULT_SHARED_WRITE && !(ret & VM_FAULT_ERROR))
+		mmapdev_modified(mapping->host);
 out:
 	mmapdev_count(object, kind, 1);
 	if (ret & VM_FAULT_SIGBUS)

@@ -10,6 +10,7 @@
 #include "mmapdev.h"
 
 #include <linux/errseq.h>
+#include <linux/huge_mm.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
 #include <linux/splice.h>
@@ -103,6 +104,7 @@ static int mmapdev_mmap(struct file *file, struct vm_area_struct *vma)
 	.splice_read	= copy_splice_read,			\
 	.splice_write	= iter_file_splice_write,		\
 	.llseek		= mmapdev_llseek,			\
+	.get_unmapped_area = thp_get_unmapped_area,		\
 	.fsync		= mmapdev_fsync,			\
 	.unlocked_ioctl	= mmapdev_ioctl,			\
 	.compat_ioctl	= compat_ptr_ioctl

@@ -7,7 +7,6 @@
 
 #include "mmapdev.h"
 
-#include <linux/migrate.h>
 #include <linux/pagemap.h>
 
 #include "compat.h"
@@ -29,10 +28,25 @@ struct folio *mmapdev_folio_find(struct address_space *mapping, pgoff_t index)
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_folio_find);
 
-static struct folio *folio_make(struct inode *inode, pgoff_t index, gfp_t gfp)
+/**
+ * mmapdev_folio_make - put a new folio into an object
+ * @inode: the object
+ * @index: in pages, aligned to the folio's size
+ * @order: of its size in pages; 0 for a durable object
+ * @gfp: how to allocate
+ *
+ * It is full of zeros but not up to date.
+ *
+ * Context: As mmapdev_folio_get().
+ * Return: The folio, locked and with a reference; ERR_PTR(-EEXIST) if there is
+ *	one at any of its indices; else as mmapdev_folio_get().
+ */
+struct folio *mmapdev_folio_make(struct inode *inode, pgoff_t index,
+				 unsigned int order, gfp_t gfp)
 {
 	struct address_space *mapping = inode->i_mapping;
 	bool durable = mmapdev_object_of(inode)->store;
+	unsigned int pages = 1 << order;
 	struct folio *folio;
 	int err;
 
@@ -41,11 +55,11 @@ static struct folio *folio_make(struct inode *inode, pgoff_t index, gfp_t gfp)
 	if (err)
 		return ERR_PTR(err);
 	if (!durable) {	/* else what is stored counts, and this can go */
-		err = mmapdev_limit_charge(1);
+		err = mmapdev_limit_charge(pages);
 		if (err)
 			return ERR_PTR(err);
 	}
-	folio = mmapdev_filemap_alloc_folio(gfp | __GFP_ZERO, 0);
+	folio = mmapdev_filemap_alloc_folio(gfp | __GFP_ZERO, order);
 	if (!folio) {
 		err = -ENOMEM;
 		goto err_uncharge;
@@ -56,7 +70,7 @@ static struct folio *folio_make(struct inode *inode, pgoff_t index, gfp_t gfp)
 	/* Never clean: what is clean can be dropped, and would come back zero. */
 	if (!durable)
 		folio_mark_dirty(folio);
-	mmapdev_count(mmapdev_object_of(inode), MMAPDEV_PAGES_ALLOCATED, 1);
+	mmapdev_count(mmapdev_object_of(inode), MMAPDEV_PAGES_ALLOCATED, pages);
 	trace_mmapdev_folio_add(inode, folio);
 	return folio;
 
@@ -64,7 +78,7 @@ err_put:
 	folio_put(folio);
 err_uncharge:
 	if (!durable)
-		mmapdev_limit_uncharge(1);
+		mmapdev_limit_uncharge(pages);
 	return ERR_PTR(err);
 }
 
@@ -89,7 +103,7 @@ struct folio *mmapdev_folio_reserve(struct inode *inode, pgoff_t index,
 		folio = mmapdev_folio_find(inode->i_mapping, index);
 		if (folio)
 			return folio;
-		folio = folio_make(inode, index, gfp);
+		folio = mmapdev_folio_make(inode, index, 0, gfp);
 	} while (folio == ERR_PTR(-EEXIST));	/* lost a race: find that one */
 	return folio;
 }
@@ -188,9 +202,28 @@ static int error_remove(struct address_space *mapping, mmapdev_poisoned_t what)
 	return 0;
 }
 
+/*
+ * A folio that could not be split where the end of file came to be, because
+ * somebody had it pinned, is marked by a private field. It stays whole until it
+ * goes: the core would drop what is past the end, as it splits it, unseen by
+ * folio_freed(), and count clean what was never counted dirty.
+ */
+static bool release_folio(struct folio *folio, gfp_t gfp)
+{
+	return false;
+}
+
+static void invalidate_folio(struct folio *folio, size_t offset, size_t length)
+{
+	if (!offset && length == folio_size(folio))
+		folio_detach_private(folio);
+}
+
 const struct address_space_operations mmapdev_aops = {
 	.dirty_folio	= noop_dirty_folio,
-	.migrate_folio	= migrate_folio,
+	.migrate_folio	= filemap_migrate_folio,
+	.release_folio	= release_folio,
+	.invalidate_folio = invalidate_folio,
 	.free_folio	= folio_freed,
 	MMAPDEV_ERROR_REMOVE(error_remove),
 };

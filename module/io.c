@@ -41,15 +41,17 @@ static struct folio *readable_folio(struct inode *inode, pgoff_t index)
 }
 
 /*
- * Copy up to the end of one page, zeros if there is none. The page is found
- * before the size is read: a truncation in between shows in the size.
+ * Copy up to the end of one page, zeros if there is none. The size is read before
+ * the page is found, so that a page that a write adds after that, and then grows
+ * the file for, is not taken for a hole; and after it, to show a truncation.
  */
 static ssize_t read_page(struct inode *inode, loff_t pos, struct iov_iter *to)
 {
 	pgoff_t index = pos >> PAGE_SHIFT;
 	size_t offset = offset_in_page(pos);
+	loff_t before = i_size_read(inode);
 	struct folio *folio = readable_folio(inode, index);
-	loff_t size = i_size_read(inode);
+	loff_t size = min(before, i_size_read(inode));
 	size_t bytes = min(PAGE_SIZE - offset, iov_iter_count(to));
 	ssize_t copied = 0;
 

@@ -23,7 +23,7 @@
  *       mapping->invalidate_lock	(resize, allocate, crash)
  *       folio lock			(flush: a batch of them, by index)
  *         the image's file's locks	(store_file: write, read, fallocate)
- *         store->pending.xa_lock	(store: any change of an entry)
+ *         store->pending.xa_lock	(pending, flush: any change of an entry)
  *
  *   mapping->invalidate_lock
  *     object->rules_lock		(inject)
@@ -154,7 +154,7 @@ struct mmapdev_store {
  * @next: the first index from here on that has one, or ULONG_MAX
  * @next_hole: the first index from here on that has none
  * @pages: how many there are
- * @load: fill a page
+ * @load: fill a page of zeros, if there is something at its index
  * @reserve: prepare for a page to be committed
  * @commit: take the pages from an index on, or drop those that are NULL; leaves
  *	in place of each what it does not need. Returns how many it took: if not
@@ -276,6 +276,8 @@ unsigned long mmapdev_limit_used(void);
 
 /* folio.c: the folio at an index. */
 struct folio *mmapdev_folio_find(struct address_space *mapping, pgoff_t index);
+struct folio *mmapdev_folio_make(struct inode *inode, pgoff_t index,
+				 unsigned int order, gfp_t gfp);
 struct folio *mmapdev_folio_reserve(struct inode *inode, pgoff_t index,
 				    gfp_t gfp);
 struct folio *mmapdev_folio_get(struct inode *inode, pgoff_t index, gfp_t gfp);
@@ -291,41 +293,45 @@ int mmapdev_partial_dirty(struct inode *inode, loff_t pos);
 int mmapdev_sync(struct inode *inode, loff_t from, loff_t to);
 int mmapdev_fsync(struct file *file, loff_t from, loff_t to, int datasync);
 
-/* store.c: what is behind a durable object; store_*.c: its image. */
-struct page *mmapdev_store_alloc_page(gfp_t gfp);
-void mmapdev_store_free_page(struct page *page);
-struct page *mmapdev_store_find_page(struct xarray *pages, pgoff_t index);
+/* store.c: what is behind a durable object. */
 bool mmapdev_store_has(struct mmapdev_store *store, pgoff_t index);
+int mmapdev_store_load(struct mmapdev_store *store, struct folio *folio);
 pgoff_t mmapdev_store_next(struct mmapdev_store *store, pgoff_t index);
 pgoff_t mmapdev_store_next_hole(struct mmapdev_store *store, pgoff_t index,
 				pgoff_t end);
-bool mmapdev_store_next_pending(struct mmapdev_store *store,
-				unsigned long *index);
-bool mmapdev_store_differs(struct mmapdev_store *store, pgoff_t index);
 unsigned long mmapdev_store_pages(struct mmapdev_store *store);
-int mmapdev_store_load(struct mmapdev_store *store, struct folio *folio);
-int mmapdev_store_reserve(struct mmapdev_store *store, pgoff_t index,
-			  gfp_t gfp);
-void mmapdev_store_unreserve(struct mmapdev_store *store, pgoff_t index);
-int mmapdev_store_write(struct mmapdev_store *store, struct folio *folio,
-			loff_t size);
-int mmapdev_store_punch_prepare(struct mmapdev_store *store, pgoff_t first,
-				pgoff_t end);
-void mmapdev_store_punch(struct mmapdev_store *store, pgoff_t first,
-			 pgoff_t end);
-unsigned int mmapdev_store_unsynced(struct mmapdev_store *store,
-				    unsigned long *index,
-				    struct mmapdev_unsynced_page *pages,
-				    unsigned int room);
-void mmapdev_store_revert(struct inode *inode, struct folio *folio);
-void mmapdev_store_forget(struct mmapdev_store *store);
 void mmapdev_store_lock(struct inode *inode);
 void mmapdev_store_unlock(struct inode *inode);
 void mmapdev_store_init(struct mmapdev_store *store,
 			const struct mmapdev_store_ops *ops);
 void mmapdev_store_free(struct mmapdev_store *store);
+
+/* store_memory.c, store_file.c: its image; store_page.c: pages for it. */
 struct mmapdev_store *mmapdev_memory_store(void);
 struct mmapdev_store *mmapdev_file_store(int fd);
+struct page *mmapdev_store_alloc_page(gfp_t gfp);
+void mmapdev_store_free_page(struct page *page);
+struct page *mmapdev_store_find_page(struct xarray *pages, pgoff_t index);
+
+/* pending.c: what is not in the image yet. */
+int mmapdev_store_reserve(struct mmapdev_store *store, pgoff_t index,
+			  gfp_t gfp);
+void mmapdev_store_unreserve(struct mmapdev_store *store, pgoff_t index);
+int mmapdev_store_write(struct mmapdev_store *store, struct folio *folio,
+			loff_t size);
+void mmapdev_store_revert(struct inode *inode, struct folio *folio);
+int mmapdev_store_punch_prepare(struct mmapdev_store *store, pgoff_t first,
+				pgoff_t end);
+void mmapdev_store_punch(struct mmapdev_store *store, pgoff_t first,
+			 pgoff_t end);
+bool mmapdev_store_differs(struct mmapdev_store *store, pgoff_t index);
+bool mmapdev_store_next_pending(struct mmapdev_store *store,
+				unsigned long *index);
+unsigned int mmapdev_store_unsynced(struct mmapdev_store *store,
+				    unsigned long *index,
+				    struct mmapdev_unsynced_page *pages,
+				    unsigned int room);
+void mmapdev_store_forget(struct mmapdev_store *store);
 
 /* flush.c: what was written back becomes durable. */
 int mmapdev_store_flush(struct inode *inode, loff_t from, loff_t to);
@@ -378,6 +384,9 @@ int mmapdev_hole_init(void);
 void mmapdev_hole_exit(void);
 struct page *mmapdev_hole_get(void);
 void mmapdev_hole_drain(void);
+
+/* dense.c: making and mapping pages before they are touched. */
+vm_fault_t mmapdev_dense_fault(struct vm_fault *vmf, struct inode *inode);
 
 /* fault.c: a mapping's pages. */
 extern const struct vm_operations_struct mmapdev_vm_ops;

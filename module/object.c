@@ -171,6 +171,7 @@ struct inode *mmapdev_object_create(void)
 		return ERR_PTR(-ENOMEM);
 	inode->i_size = inode->i_sb->s_maxbytes;
 	inode->i_mapping->a_ops = &mmapdev_aops;
+	mapping_set_large_folios(inode->i_mapping);
 	/* There is nowhere to reclaim the pages to. */
 	mapping_set_unevictable(inode->i_mapping);
 	return inode;

@@ -43,4 +43,12 @@ static inline bool entry_is_over_hole(void *entry)
 	return entry != HOLE && xa_pointer_tag(entry) == OVER_HOLE;
 }
 
+/* Was it written back? Else it is reserved. */
+static inline bool entry_is_marked(struct xarray *pending, pgoff_t index)
+{
+	return xa_get_mark(pending, index, WRITTEN) ||
+	       xa_get_mark(pending, index, CLAIMED) ||
+	       xa_get_mark(pending, index, COMMITTED);
+}
+
 #endif /* _MMAPDEV_PENDING_H */

@@ -39,6 +39,56 @@ void mmapdev_zero_eof_tail(struct inode *inode)
 	folio_put(folio);
 }
 
+static pgoff_t first_gone(loff_t size)
+{
+	return DIV_ROUND_UP_ULL(size, PAGE_SIZE);
+}
+
+/* The folio that has pages on both sides of an end, locked, or NULL. */
+static struct folio *folio_across(struct inode *inode, loff_t size)
+{
+	struct folio *folio = mmapdev_folio_find(inode->i_mapping,
+						 size >> PAGE_SHIFT);
+	pgoff_t end = first_gone(size);
+
+	if (!folio)
+		return NULL;
+	if (folio->index < end && folio->index + folio_nr_pages(folio) > end)
+		return folio;
+	folio_unlock(folio);
+	folio_put(folio);
+	return NULL;
+}
+
+/*
+ * Split the folio across an end to come. Truncation splits what it takes a part
+ * of: so a byte is taken that goes anyway. If it cannot now, because of a pin,
+ * then it must not do so later; see folio.c.
+ */
+static void split_across(struct inode *inode, loff_t size)
+{
+	struct folio *folio = folio_across(inode, size);
+
+	if (!folio)
+		return;
+	/* What could not be split once may have grown inside again. */
+	if (folio_test_private(folio) && folio->index + folio_nr_pages(folio) <=
+					 first_gone(i_size_read(inode)))
+		folio_detach_private(folio);
+	folio_unlock(folio);
+	folio_put(folio);
+	truncate_inode_pages_range(inode->i_mapping, size, size);
+	folio = folio_across(inode, size);
+	if (!folio)
+		return;
+	if (!folio_test_private(folio))
+		folio_attach_private(folio, folio);
+	/* Says that it must not be mapped in one piece, which is meant here. */
+	folio_set_has_hwpoisoned(folio);
+	folio_unlock(folio);
+	folio_put(folio);
+}
+
 /**
  * mmapdev_set_size - note where the end of file is now
  * @inode: the object
@@ -73,6 +123,7 @@ void mmapdev_cut_off(struct inode *inode, loff_t size)
 
 	lockdep_assert_held_write(&mapping->invalidate_lock);
 
+	split_across(inode, size);
 	mmapdev_set_size(inode, size);
 	truncate_pagecache(inode, size);
 	/*
@@ -83,11 +134,6 @@ void mmapdev_cut_off(struct inode *inode, loff_t size)
 	mmapdev_hole_drain();
 	if (gone < inode->i_sb->s_maxbytes)
 		unmap_mapping_range(mapping, gone, 0, 1);
-}
-
-static pgoff_t first_gone(loff_t size)
-{
-	return DIV_ROUND_UP_ULL(size, PAGE_SIZE);
 }
 
 static void shrink(struct inode *inode, loff_t size)

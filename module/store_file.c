@@ -136,6 +136,8 @@ static int file_load(struct mmapdev_store *store, pgoff_t index,
 	loff_t expected = min_t(loff_t, PAGE_SIZE, READ_ONCE(store->size) - pos);
 	int err;
 
+	if (!file_has(store, index))
+		return 0;
 	if (file->f_mapping->a_ops->read_folio)
 		err = load_cached(file, index, page);
 	else

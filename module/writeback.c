@@ -141,6 +141,9 @@ int mmapdev_fsync(struct file *file, loff_t from, loff_t to, int datasync)
 		return -EIO;
 	err = mmapdev_sync(inode, from, to);
 	ret = file_check_and_advance_wb_err(file);
+	/* A cut before the sync has left nothing to write, and no error. */
+	if (mmapdev_file_dead(file))
+		return -EIO;
 	return err ?: ret;
 }
 

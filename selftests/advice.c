@@ -318,6 +318,7 @@ TEST_F(residency, is_told_page_by_page)
 	ASSERT_EQ(0, object_resize(&self->o, MANY * self->page));
 	p = object_map(&self->o, MANY * self->page, RW, MAP_SHARED);
 	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_EQ(0, madvise(p, MANY * self->page, MADV_RANDOM));
 	for (int i = 0; i < MANY; i += i % 7 ? 1 : 3) {
 		expected[i] = 1;
 		if (i % 2) {

@@ -17,8 +17,18 @@ skip_all() {
 [ "$(id -u)" = 0 ] || skip_all "needs root"
 [ -x "$tool" ] || skip_all "no $tool: run make -C userspace"
 
+# What a claim leaves behind that fails: a test has its own.
+clear_up() { :; }
+
+leave_as_found() {
+	clear_up
+	cd /
+	rm -r "$tmp"
+}
+
 # A copy that an unprivileged user can reach.
 tmp=$(mktemp -d)
+trap leave_as_found EXIT
 chmod 755 "$tmp"
 install -m 755 "$tool" "$tmp/mmapdevctl"
 tool=$tmp/mmapdevctl
@@ -64,8 +74,17 @@ is() {
 	[ "$2" = "$1" ] || fail "'$2', not '$1'"
 }
 
-# run_claims: in the order of their file; after one that fails, clear_up, which
-# each test has.
+# each_is_wrong_usage: each line of the input, as arguments
+each_is_wrong_usage() {
+	local words
+	while read -r words; do
+		# shellcheck disable=SC2086 # words are words
+		ctl 2 $words
+		says "Try 'mmapdevctl --help'"
+	done
+}
+
+# run_claims: in the order of their file; after one that fails, clear_up.
 run_claims() {
 	local claims claim failures=0 number=0
 	mapfile -t claims < <(sed -n \

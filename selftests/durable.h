@@ -344,6 +344,24 @@ static inline int durable_unrule(const struct durable *d, uint64_t id)
 
 #define DURABLE_PAGES	8
 
+/* A new file of ext4 for direct I/O, of pages '1', '2'...: -1 with errno. */
+static inline int ext4_digits(void)
+{
+	int file = ext4_file("source", DURABLE_PAGES * getpagesize());
+	int fd = -1;
+	size_t i;
+
+	if (file < 0)
+		return -1;
+	for (i = 0; i < DURABLE_PAGES; i++)
+		if (page_write(file, i, '1' + i))
+			break;
+	if (i == DURABLE_PAGES)
+		fd = fd_reopen(file, O_RDWR | O_DIRECT);
+	close(file);
+	return fd;
+}
+
 /* PAGES pages of 'a', 'b'..., durable, and a shared mapping p of them. */
 #define DURABLE_FIXTURE(name)						\
 	FIXTURE(name) {							\

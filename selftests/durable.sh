@@ -32,13 +32,6 @@ clear_up() {
 	[ ! -e "$node" ] || "$tool" remove "$name"
 }
 
-leave_as_found() {
-	clear_up
-	cd /
-	rm -r "$tmp"
-}
-trap leave_as_found EXIT
-
 ### Expectations of its own.
 
 # holds TEXT OFFSET [FILE]: the bytes from there on are these
@@ -587,12 +580,7 @@ list_and_status_tell_what_is_durable() {
 }
 
 wrong_usage_is_status_2() {
-	local words
-	while read -r words; do
-		# shellcheck disable=SC2086 # words are words
-		ctl 2 $words
-		says "Try 'mmapdevctl --help'"
-	done <<-END
+	each_is_wrong_usage <<-END
 		create db --store disk
 		create db --store file:store --size 4K
 		create db --store memory --after-error retry

@@ -379,10 +379,7 @@ TEST_F(dirty_kernel, reads_through_pins_make_nothing_dirty)
 
 	if (!durable_possible(EXT4))
 		SKIP(return, "no ext4 on a loop device to write to");
-	disc = ext4_file("source", self->length);
-	ASSERT_GE(disc, 0);
-	close(disc);
-	disc = openat(ext4_root, "source", O_RDWR | O_DIRECT);
+	disc = ext4_digits();
 	ASSERT_GE(disc, 0);
 	ASSERT_EQ(self->page, process_vm_readv(getpid(), &to, 1, &from, 1, 0));
 	EXPECT_TRUE(page_is(bytes, 'b'));
@@ -391,19 +388,6 @@ TEST_F(dirty_kernel, reads_through_pins_make_nothing_dirty)
 	ASSERT_EQ(self->page, vmsplice(ends[1], &from, 1, 0));
 	EXPECT_DIRTY("cccccccc", "abcdefgh");
 	close(disc);
-}
-
-/* A file to read from by direct I/O, of pages '1', '2'...: -1 with errno. */
-static int disc_of_digits(void)
-{
-	int fd = ext4_file("source", DURABLE_PAGES * getpagesize());
-
-	for (size_t i = 0; fd >= 0 && i < DURABLE_PAGES; i++)
-		if (page_write(fd, i, '1' + i))
-			return -1;
-	if (fd >= 0)
-		close(fd);
-	return openat(ext4_root, "source", O_RDONLY | O_DIRECT);
 }
 
 /*
@@ -416,7 +400,7 @@ TEST_F(dirty_kernel, direct_read_dirties_the_pages_it_touches)
 
 	if (!durable_possible(EXT4))
 		SKIP(return, "no ext4 on a loop device to read from");
-	disc = disc_of_digits();
+	disc = ext4_digits();
 	ASSERT_GE(disc, 0);
 	ASSERT_EQ(2 * self->page, pread(disc, self->p + 4 * self->page,
 					2 * self->page, 0));
@@ -433,7 +417,7 @@ TEST_F(dirty_kernel, direct_read_by_io_uring_dirties_the_pages_it_touches)
 
 	if (!durable_possible(EXT4))
 		SKIP(return, "no ext4 on a loop device to read from");
-	disc = disc_of_digits();
+	disc = ext4_digits();
 	ASSERT_GE(disc, 0);
 	err = io_uring_queue_init(4, &ring, 0);
 	if (err == -ENOSYS)

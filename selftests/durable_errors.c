@@ -13,19 +13,6 @@
 
 static struct disk disk;
 
-/* The same ext4, but on a failing disk. */
-static void ext4_prepare_failing(void)
-{
-	mount_modules();
-	ext4_image = image_new(EXT4_BYTES);
-	if (ext4_image < 0 || ext4_make(ext4_image, true) ||
-	    ftruncate(ext4_image, EXT4_BYTES + DISK_TAIL * SECTOR) ||
-	    disk_new(&disk, ext4_image))
-		return;
-	ext4_root = mount_new("ext4", "source", disk.path);
-	disk_forget(&disk);
-}
-
 DURABLE_FIXTURE(errors);
 ALL_KINDS(errors);
 
@@ -438,6 +425,7 @@ TEST_F(lost, error_after_a_cut_is_heard_by_all_that_live_on)
 
 int main(int argc, char **argv)
 {
-	ext4_prepare_failing();
+	mount_modules();
+	ext4_root = failing_ext4(&disk, &ext4_image, EXT4_BYTES);
 	return test_harness_run(argc, argv);
 }

@@ -228,25 +228,19 @@ TEST_F(msync, stores_before_the_pages_were_dropped_are_synced)
 /* The kernel stores through a pin here, not through the page table. */
 TEST_F(msync, direct_read_into_the_mapping_is_synced)
 {
-	struct durable source;
+	int source;
 
 	if (!durable_possible(EXT4))
 		SKIP(return, "no ext4 on a loop device to read from");
-	source = (struct durable){ .fd = ext4_file("source", self->length) };
-	ASSERT_GE(source.fd, 0);
-	ASSERT_EQ(0, durable_fill(&source, DURABLE_PAGES));
-	close(source.fd);
-	source.fd = openat(ext4_root, "source", O_RDONLY | O_DIRECT);
-	ASSERT_GE(source.fd, 0);
-
-	/* A page of d's becomes one of b's, and so on. */
-	ASSERT_EQ(2 * self->page, pread(source.fd, self->p + 3 * self->page,
+	source = ext4_digits();
+	ASSERT_GE(source, 0);
+	ASSERT_EQ(2 * self->page, pread(source, self->p + 3 * self->page,
 					2 * self->page, self->page));
-	EXPECT_STREQ("abcbcfgh", file_bytes(self->d.fd));
+	EXPECT_STREQ("abc23fgh", file_bytes(self->d.fd));
 	ASSERT_EQ(0, msync(self->p, 4 * self->page, MS_SYNC));
 	ASSERT_EQ(0, durable_cut(&self->d));
-	EXPECT_STREQ("abcbefgh", file_bytes(self->d.fd));
-	close(source.fd);
+	EXPECT_STREQ("abc2efgh", file_bytes(self->d.fd));
+	close(source);
 }
 
 TEST_F(msync, process_vm_writev_into_the_mapping_is_synced)
@@ -429,10 +423,7 @@ TEST_F(tracking, direct_read_after_msync_makes_dirty_again)
 
 	if (!durable_possible(EXT4))
 		SKIP(return, "no ext4 on a loop device to read from");
-	source = ext4_file("source", self->length);
-	ASSERT_GE(source, 0);
-	close(source);
-	source = openat(ext4_root, "source", O_RDONLY | O_DIRECT);
+	source = ext4_digits();
 	ASSERT_GE(source, 0);
 	self->p[0] = 'x';
 	ASSERT_EQ(0, msync(self->p, self->length, MS_SYNC));
@@ -441,7 +432,7 @@ TEST_F(tracking, direct_read_after_msync_makes_dirty_again)
 	/* The kernel can do so once more, soon after it has woken us. */
 	ASSERT_EQ(0, msync(self->p, self->length, MS_SYNC));
 	ASSERT_EQ(0, durable_cut(&self->d));
-	EXPECT_STREQ("0bcdefgh", file_bytes(self->d.fd));
+	EXPECT_STREQ("1bcdefgh", file_bytes(self->d.fd));
 	close(source);
 }
 

@@ -183,17 +183,6 @@ static int thin_image = -1, thin_root = -1, thin_host = -1;
 
 #define IMAGE_BYTES	(16 << 20)
 
-static void prepare_failing(void)
-{
-	failing_image = image_new(IMAGE_BYTES);
-	if (failing_image < 0 || ext4_make(failing_image, true) ||
-	    ftruncate(failing_image, IMAGE_BYTES + DISK_TAIL * SECTOR) ||
-	    disk_new(&disk, failing_image))
-		return;
-	failing_root = mount_new("ext4", "source", disk.path);
-	disk_forget(&disk);
-}
-
 /* Requests go straight to its file, so that their errors come back as they are. */
 static void prepare_thin(void)
 {
@@ -551,7 +540,7 @@ int main(int argc, char **argv)
 	observed = mmap(NULL, sizeof(*observed), RW,
 			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	document = file_text(DOCUMENT);
-	prepare_failing();
+	failing_root = failing_ext4(&disk, &failing_image, IMAGE_BYTES);
 	prepare_thin();
 	atexit(finish);
 	return test_harness_run(argc, argv);

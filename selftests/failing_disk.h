@@ -154,4 +154,19 @@ static inline int disk_forget(const struct disk *disk)
 	return dm_call(disk, DM_DEV_REMOVE, DM_DEFERRED_REMOVE, &r);
 }
 
+/* An ext4 on a new disk, of a new image: a descriptor of its root, or -1. */
+static inline int failing_ext4(struct disk *disk, int *image, off_t size)
+{
+	int root;
+
+	*image = image_new(size);
+	if (*image < 0 || ext4_make(*image, true) ||
+	    ftruncate(*image, size + DISK_TAIL * SECTOR) ||
+	    disk_new(disk, *image))
+		return -1;
+	root = mount_new("ext4", "source", disk->path);
+	disk_forget(disk);
+	return root;
+}
+
 #endif /* _SELFTESTS_FAILING_DISK_H */

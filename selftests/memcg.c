@@ -60,7 +60,9 @@ static int touch_all(void *arg, struct turn *t)
 	volatile char *p;
 
 	p = object_map(o, PAGES * page, RW, MAP_SHARED);
-	if (p == MAP_FAILED || group_join())
+	/* No page is to be there but what was touched. */
+	if (p == MAP_FAILED ||
+	    madvise((void *)p, PAGES * page, MADV_RANDOM) || group_join())
 		return 1;
 	for (long i = 0; i < PAGES; i++)
 		p[i * page] = 1;

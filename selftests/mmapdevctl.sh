@@ -54,7 +54,6 @@ leave_as_found() {
 	[ ${#found[@]} = 0 ] || "$tool" load --module "$module" "${found[@]}"
 	rm -r "$tmp"
 }
-trap leave_as_found EXIT
 
 # $installed, if not empty, as the only installed module, with settings.
 cat >"$tmp/with_installed" <<END
@@ -320,12 +319,7 @@ an_unknown_parameter_is_refused() {
 }
 
 wrong_usage_is_status_2() {
-	local words
-	while read -r words; do
-		# shellcheck disable=SC2086 # words are words
-		ctl 2 $words
-		says "Try 'mmapdevctl --help'"
-	done <<-END
+	each_is_wrong_usage <<-END
 
 		bogus
 		--bogus

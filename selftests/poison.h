@@ -10,6 +10,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#ifndef MADV_SOFT_OFFLINE
+#define MADV_SOFT_OFFLINE	101
+#endif
+
 /* SIGBUS of newer kernels, which comes when the call has done its work. */
 static inline void poison_ignore(int signo)
 {

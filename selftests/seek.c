@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * lseek(2): positions, and the exact bounds of data and holes.
+ * lseek(2): positions, and the exact bounds of data and holes; of durable
+ * objects, too, as beside them a file of ext4 has them.
  */
 #include "kselftest_harness.h"
 
+#include <linux/falloc.h>
+
 #include "bytes.h"
 #include "device.h"
+#include "durable.h"
 
 OBJECT_FIXTURE(seek);
 FILE_VARIANTS(seek);
@@ -182,4 +186,191 @@ TEST_F(seek, found_offset_is_the_position_to_read_from)
 	EXPECT_SEEK(5 * self->page + 1, 0, SEEK_CUR);
 }
 
-TEST_HARNESS_MAIN
+/*
+ * Where lseek() has to find data ('d') or a hole ('.') from an offset on, by a
+ * map of all pages; -1: nowhere.
+ */
+static off_t map_next(const char *map, off_t size, off_t at, char kind)
+{
+	off_t page = getpagesize();
+	const char *next = strchr(map + at / page, kind);
+
+	if (!next)
+		return kind == '.' ? size : -1;
+	return next - map > at / page ? (next - map) * page : at;
+}
+
+/* How lseek() differs from a map, from the ends of each page: "" if nowhere. */
+static const char *map_differs(int fd, const char *map)
+{
+	off_t page = getpagesize(), size = file_size(fd);
+	static char text[96];
+
+	if ((size + page - 1) / page != (off_t)strlen(map))
+		return "another size";
+	for (off_t at = 0; at < size; at += at % page ? 1 : page - 1) {
+		for (const char *kind = "d."; *kind; kind++) {
+			off_t want = map_next(map, size, at, *kind);
+			off_t got = lseek(fd, at, *kind == 'd' ? SEEK_DATA
+							       : SEEK_HOLE);
+
+			if (got == want && (got >= 0 || errno == ENXIO))
+				continue;
+			snprintf(text, sizeof(text),
+				 "%c from %#llx: %#llx, not %#llx", *kind,
+				 (long long)at, (long long)got,
+				 (long long)want);
+			return text;
+		}
+	}
+	return "";
+}
+
+/* Let clean pages leave the memory. */
+static int reclaim(void *p, size_t length)
+{
+	return madvise(p, length, MADV_DONTNEED) ||
+	       file_write("/proc/sys/vm/drop_caches", "1");
+}
+
+/* In memory or not, that is where data and holes are. */
+#define EXPECT_MAP(map) do {						\
+	EXPECT_STREQ("", map_differs(self->d.fd, map));			\
+	ASSERT_EQ(0, reclaim(self->p, self->length));			\
+	EXPECT_STREQ("", map_differs(self->d.fd, map));			\
+} while (0)
+
+static int punch(const struct durable *d, size_t first, size_t pages)
+{
+	size_t page = getpagesize();
+
+	return fallocate(d->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			 first * page, pages * page);
+}
+
+/* What nobody has synced is seen, and undone by a power cut. */
+DURABLE_FIXTURE(seek_unsynced);
+ALL_KINDS(seek_unsynced);
+
+TEST_F(seek_unsynced, punched_pages_are_holes)
+{
+	EXPECT_MAP("dddddddd");
+	ASSERT_EQ(0, punch(&self->d, 2, 3));
+	EXPECT_MAP("dd...ddd");
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_MAP("dddddddd");
+}
+
+TEST_F(seek_unsynced, loads_from_a_hole_leave_it_a_hole)
+{
+	ASSERT_EQ(0, punch(&self->d, 2, 3));
+	EXPECT_STREQ("ab000fgh", file_bytes(self->d.fd));
+	EXPECT_TRUE(page_is(self->p + 3 * self->page, 0));
+	EXPECT_MAP("dd...ddd");
+}
+
+TEST_F(seek_unsynced, store_into_a_hole_is_data_dirty_or_written_back)
+{
+	ASSERT_EQ(0, punch(&self->d, 2, 3));
+	self->p[3 * self->page] = 'x';
+	EXPECT_MAP("dd.d.ddd");
+	ASSERT_EQ(0, sync_file_range(self->d.fd, 0, self->length,
+				     SYNC_FILE_RANGE_WRITE |
+				     SYNC_FILE_RANGE_WAIT_AFTER));
+	EXPECT_MAP("dd.d.ddd");
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_MAP("dddddddd");
+}
+
+TEST_F(seek_unsynced, growth_is_a_hole_but_for_what_is_stored_there)
+{
+	size_t size = 12 * self->page + 100;
+
+	ASSERT_EQ(0, ftruncate(self->d.fd, size));
+	EXPECT_MAP("dddddddd.....");
+	ASSERT_EQ(1, pwrite(self->d.fd, "x", 1, 10 * self->page));
+	EXPECT_MAP("dddddddd..d..");
+	ASSERT_EQ(1, pwrite(self->d.fd, "x", 1, size - 1));
+	EXPECT_MAP("dddddddd..d.d");
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_MAP("dddddddd");
+}
+
+TEST_F(seek_unsynced, shrink_and_growth_leave_a_hole)
+{
+	ASSERT_EQ(0, ftruncate(self->d.fd, 3 * self->page + 100));
+	EXPECT_MAP("dddd");
+	ASSERT_EQ(0, ftruncate(self->d.fd, self->length));
+	EXPECT_MAP("dddd....");
+	self->p[6 * self->page] = 'x';
+	EXPECT_MAP("dddd..d.");
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_MAP("dddddddd");
+}
+
+/* A hole, one page in a hole, and the same behind the old end: 0, or -1. */
+static int make_holes(const struct durable *d, unsigned char *p)
+{
+	if (punch(d, 2, 3) || ftruncate(d->fd, 12 * getpagesize()))
+		return -1;
+	p[3 * getpagesize()] = 'x';
+	return page_write(d->fd, 10, 'x');
+}
+
+/* Where holes are kept, a sync changes nothing. */
+DURABLE_FIXTURE(seek_synced);
+DURABLE_VARIANT(seek_synced, mmapdev_memory, .kind = MEMORY);
+DURABLE_VARIANT(seek_synced, ext4, .kind = EXT4);
+
+TEST_F(seek_synced, holes_and_data_stay_where_they_are)
+{
+	ASSERT_EQ(0, make_holes(&self->d, self->p));
+	EXPECT_MAP("dd.d.ddd..d.");
+	ASSERT_EQ(0, fsync(self->d.fd));
+	EXPECT_MAP("dd.d.ddd..d.");
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_MAP("dd.d.ddd..d.");
+}
+
+TEST_F(seek_synced, later_holes_and_data_are_undone_among_them)
+{
+	ASSERT_EQ(0, make_holes(&self->d, self->p));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	ASSERT_EQ(0, punch(&self->d, 0, 3));
+	self->p[4 * self->page] = 'x';
+	EXPECT_MAP("...ddddd..d.");
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_MAP("dd.d.ddd..d.");
+}
+
+/* A file that is a store is data up to its end, whatever holes it has. */
+DURABLE_FIXTURE(seek_file_store);
+DURABLE_VARIANT(seek_file_store, mmapdev_on_tmpfs, .kind = ON_TMPFS);
+DURABLE_VARIANT(seek_file_store, mmapdev_on_ext4, .kind = ON_EXT4);
+
+TEST_F(seek_file_store, holes_are_data_once_they_are_in_the_file)
+{
+	ASSERT_EQ(0, make_holes(&self->d, self->p));
+	EXPECT_MAP("dd.d.ddd..d.");
+	ASSERT_EQ(0, fsync(self->d.fd));
+	EXPECT_MAP("dddddddddddd");
+	ASSERT_EQ(0, punch(&self->d, 0, 3));
+	EXPECT_MAP("...ddddddddd");
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_MAP("dddddddddddd");
+}
+
+TEST_F(seek_file_store, file_of_holes_is_data)
+{
+	struct durable d = durable_new(variant->kind, self->length, 0);
+
+	ASSERT_GE(d.fd, 0);
+	EXPECT_STREQ("", map_differs(d.fd, "dddddddd"));
+	durable_close(&d);
+}
+
+int main(int argc, char **argv)
+{
+	ext4_prepare();
+	return test_harness_run(argc, argv);
+}

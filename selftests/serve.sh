@@ -29,13 +29,6 @@ clear_up() {
 	[ ! -e "$node" ] || "$tool" remove "$name"
 }
 
-leave_as_found() {
-	clear_up
-	cd /
-	rm -r "$tmp"
-}
-trap leave_as_found EXIT
-
 ### Expectations of its own.
 
 # A script has its background processes ignore Ctrl-C, and nohup(1) has all.

@@ -10,6 +10,7 @@
 #include <linux/pagemap.h>
 
 #include "../compat.h"
+#include "../pending.h"
 
 #define SIZE	(16 * PAGE_SIZE)
 
@@ -172,6 +173,34 @@ static void dirty_again_is_still_reserved(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, byte(test, 0), 'b');
 }
 
+/* A flush without a folio to lock reads its page at any time. */
+static void claimed_page_is_left_to_the_flush(struct kunit *test)
+{
+	struct inode *inode = test->priv;
+	struct xarray *pending = &store_of(test)->pending;
+	struct page *claimed;
+	char *bytes;
+
+	fill(test, 0, 'a');
+	KUNIT_EXPECT_EQ(test, filemap_write_and_wait(inode->i_mapping), 0);
+	claimed = entry_page(xa_load(pending, 0));
+	KUNIT_ASSERT_NOT_NULL(test, claimed);
+	xa_set_mark(pending, 0, CLAIMED);
+	xa_clear_mark(pending, 0, WRITTEN);
+	fill(test, 0, 'b');
+	KUNIT_EXPECT_EQ(test, filemap_write_and_wait(inode->i_mapping), 0);
+	KUNIT_EXPECT_PTR_NE(test, entry_page(xa_load(pending, 0)), claimed);
+	KUNIT_EXPECT_TRUE(test, xa_get_mark(pending, 0, WRITTEN));
+	KUNIT_EXPECT_FALSE(test, xa_get_mark(pending, 0, CLAIMED));
+	bytes = kmap_local_page(claimed);
+	KUNIT_EXPECT_EQ(test, bytes[0], 'a');
+	kunmap_local(bytes);
+	mmapdev_store_free_page(claimed);	/* as the flush will */
+	KUNIT_EXPECT_EQ(test, mmapdev_sync(inode, 0, LLONG_MAX), 0);
+	cut(test);
+	KUNIT_EXPECT_EQ(test, byte(test, 0), 'b');
+}
+
 /* Shrinking takes pages away at once, and for good only when it is synced. */
 static void shrinking_is_undone_unless_synced(struct kunit *test)
 {
@@ -240,6 +269,7 @@ static struct kunit_case durable_cases[] = {
 	KUNIT_CASE(reclaimed_page_is_loaded_again),
 	KUNIT_CASE(flush_replaces_the_image),
 	KUNIT_CASE(dirty_again_is_still_reserved),
+	KUNIT_CASE(claimed_page_is_left_to_the_flush),
 	KUNIT_CASE(shrinking_is_undone_unless_synced),
 	KUNIT_CASE(hole_under_a_reservation_stays_a_hole),
 	KUNIT_CASE(death_gives_the_stores_pages_back),

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Dense access: pages are made, and mapped, before they are touched.
+ *
+ * How many is read off the object: what is there shows where others have been. A
+ * large folio just before the page is doubled; a block of which some pages are
+ * there is filled; else it is one page. So nothing has to be remembered, and
+ * threads that are far from each other learn from their own faults.
+ *
+ * A mapping in which no huge page fits is left alone: there, what is resident is
+ * what was touched.
+ */
+
+#include "mmapdev.h"
+
+#include <linux/huge_mm.h>
+#include <linux/log2.h>
+#include <linux/pagemap.h>
+
+#include "compat.h"
+
+/* In pages. */
+#define BLOCK		16	/* what is filled to begin with */
+#define BLOCK_TOUCHED	3	/* of it, this page included: so it is dense */
+#define SMALLEST	4	/* for a folio of several pages */
+#define LARGEST		(PMD_SIZE >> PAGE_SHIFT)
+
+/* Pages to be made and mapped; end is not included. */
+struct window {
+	pgoff_t first;
+	pgoff_t end;
+};
+
+static bool is_there(struct address_space *mapping, pgoff_t index)
+{
+	return xa_load(&mapping->i_pages, index);
+}
+
+static unsigned int pages_at(struct address_space *mapping, pgoff_t index)
+{
+	return 1U << xa_get_order(&mapping->i_pages, index);
+}
+
+/* How many folios there are from first to last. */
+static unsigned int count(struct address_space *mapping, pgoff_t first,
+			  pgoff_t last)
+{
+	XA_STATE(xas, &mapping->i_pages, first);
+	unsigned int n = 0;
+	void *entry;
+
+	rcu_read_lock();
+	xas_for_each(&xas, entry, last)
+		n += !xas_retry(&xas, entry);
+	rcu_read_unlock();
+	return n;
+}
+
+/* Has somebody come to this page from those before it? How many, then, next. */
+static unsigned int follow(struct address_space *mapping, pgoff_t index)
+{
+	unsigned int before;
+
+	if (!index || !is_there(mapping, index - 1))
+		return 1;
+	before = pages_at(mapping, index - 1);
+	if (before >= SMALLEST)
+		return min_t(unsigned int, 2 * before, LARGEST);
+	if (index >= BLOCK && count(mapping, index - BLOCK, index - 1) == BLOCK)
+		return BLOCK;
+	return 1;
+}
+
+/*
+ * How many pages, aligned to their number, to have at once where there is none.
+ * near is how many folios there are in its block, or just before that.
+ */
+static unsigned int wanted(struct vm_area_struct *vma,
+			   struct address_space *mapping, pgoff_t index,
+			   unsigned int near)
+{
+	unsigned int pages = near ? follow(mapping, index) : 1;
+
+	if (vma->vm_flags & VM_HUGEPAGE)
+		return LARGEST;
+	if (pages < BLOCK && (vma->vm_flags & VM_SEQ_READ ||
+			      near >= BLOCK_TOUCHED - 1))
+		return BLOCK;
+	return pages;
+}
+
+/* Within the file, the VMA and the page table that the fault is in. */
+static struct window clamped(struct vm_fault *vmf, struct inode *inode,
+			     unsigned int pages)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long table = vmf->address & PMD_MASK;
+	pgoff_t before = (vmf->address - max(vma->vm_start, table)) >>
+			 PAGE_SHIFT;
+	pgoff_t after = (min(vma->vm_end - 1, table + PMD_SIZE - 1) + 1 -
+			 vmf->address) >> PAGE_SHIFT;
+	pgoff_t first = round_down(vmf->pgoff, pages);
+
+	return (struct window) {
+		.first	= max(first, vmf->pgoff - before),
+		.end	= min3(first + pages, vmf->pgoff + after,
+			       (pgoff_t)DIV_ROUND_UP(i_size_read(inode),
+						     PAGE_SIZE)),
+	};
+}
+
+/* The largest folio that fits between index and end, by its natural alignment. */
+static unsigned int fitting_order(struct address_space *mapping, pgoff_t index,
+				  pgoff_t end)
+{
+	unsigned int order = ilog2(end - index);
+
+	if (!mapping_large_folio_support(mapping))
+		return 0;
+	if (index)
+		order = min_t(unsigned int, order, __ffs(index));
+	return 1 << order < SMALLEST ? 0 : order;
+}
+
+/*
+ * Make a folio as large as there is memory for at once: nobody is to wait, or to
+ * be killed, for pages that were not asked for. Return its pages.
+ */
+static unsigned int fill_some(struct inode *inode, pgoff_t index, pgoff_t end,
+			      gfp_t gfp)
+{
+	unsigned int order = fitting_order(inode->i_mapping, index, end);
+
+	for (;;) {
+		struct folio *folio = mmapdev_folio_make(inode, index, order,
+							 gfp);
+
+		if (!IS_ERR(folio)) {
+			folio_mark_uptodate(folio);
+			folio_unlock(folio);
+			folio_put(folio);
+			return 1 << order;
+		}
+		if (!order || folio == ERR_PTR(-EEXIST))
+			return 0;
+		order = 1 << --order < SMALLEST ? 0 : order;
+	}
+}
+
+/* Make what is not there yet, as far as memory allows. */
+static void fill(struct inode *inode, struct window window, gfp_t gfp)
+{
+	struct address_space *mapping = inode->i_mapping;
+	pgoff_t index = window.first;
+
+	gfp &= ~__GFP_DIRECT_RECLAIM;
+	gfp |= __GFP_NORETRY | __GFP_NOWARN;
+	while (index < window.end) {
+		unsigned long next = index;
+		unsigned int made;
+
+		if (!xa_find(&mapping->i_pages, &next, window.end - 1,
+			     XA_PRESENT))
+			next = window.end;
+		for (; index < next; index += made) {
+			made = fill_some(inode, index, next, gfp);
+			if (!made)
+				return;
+		}
+		if (next < window.end)	/* past what is there */
+			index = (next | (pages_at(mapping, next) - 1)) + 1;
+		cond_resched();
+	}
+}
+
+/* One page, locked. */
+static vm_fault_t hand_out(struct vm_fault *vmf, struct inode *inode)
+{
+	struct folio *folio = mmapdev_folio_make(inode, vmf->pgoff, 0,
+						 vmf->gfp_mask);
+
+	if (folio == ERR_PTR(-EEXIST))	/* lost a race */
+		return 0;
+	if (IS_ERR(folio))
+		return vmf_error(PTR_ERR(folio));
+	folio_mark_uptodate(folio);
+	vmf->page = folio_page(folio, 0);
+	return VM_FAULT_LOCKED;
+}
+
+/* The page is there: map those around it, too. */
+static vm_fault_t map_around(struct vm_fault *vmf, struct inode *inode)
+{
+	unsigned int pages = pages_at(inode->i_mapping, vmf->pgoff);
+	struct window window = clamped(vmf, inode,
+				       max_t(unsigned int, pages, BLOCK));
+
+	return filemap_map_pages(vmf, window.first, window.end - 1);
+}
+
+/**
+ * mmapdev_dense_fault - make and map what will be touched next, too
+ * @vmf: not a private write
+ * @inode: the object, which is not durable
+ *
+ * Context: Holds invalidate_lock, shared; may sleep.
+ * Return: VM_FAULT_NOPAGE if the page is mapped; VM_FAULT_LOCKED if it is handed
+ *	out; 0 if that is still to be done; an error.
+ */
+vm_fault_t mmapdev_dense_fault(struct vm_fault *vmf, struct inode *inode)
+{
+	struct address_space *mapping = inode->i_mapping;
+	struct vm_area_struct *vma = vmf->vma;
+	pgoff_t block = round_down(vmf->pgoff, BLOCK);
+	struct window window;
+	unsigned int pages;
+	unsigned int near;
+
+	if (vma->vm_end - vma->vm_start < PMD_SIZE ||
+	    vma->vm_flags & (VM_RAND_READ | VM_NOHUGEPAGE) ||
+	    mmapdev_injects(inode))	/* rules ask page by page */
+		return 0;
+	near = count(mapping, block - !!block, block + BLOCK - 1);
+	if (near && is_there(mapping, vmf->pgoff))
+		return map_around(vmf, inode);
+	pages = wanted(vma, mapping, vmf->pgoff, near);
+	if (pages == 1)
+		return hand_out(vmf, inode);
+	window = clamped(vmf, inode, pages);
+	fill(inode, window, vmf->gfp_mask);
+	return filemap_map_pages(vmf, window.first, window.end - 1);
+}

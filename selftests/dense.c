@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Dense access: which pages an object makes ahead, and of what size. mmapdev only.
+ *
+ * A claim of a number of faults is one about page tables, too: a page that is
+ * there and mapped gives none.
+ */
+#include "kselftest_harness.h"
+
+#include "bytes.h"
+#include "child.h"
+#include "device.h"
+#include "huge.h"
+#include "procfs.h"
+#include "trap.h"
+
+#define HUGES	8	/* huge pages of the object */
+
+/* An object of HUGES huge pages, empty, and a shared mapping p of it. */
+FIXTURE(dense) {
+	struct object o;
+	size_t page;
+	size_t huge;	/* bytes of a huge page */
+	size_t per_huge;	/* pages of it */
+	size_t length;
+	unsigned char *p;
+};
+
+FIXTURE_VARIANT(dense) {
+	enum backend_kind kind;
+};
+
+MMAPDEV_VARIANTS(dense);
+
+FIXTURE_SETUP(dense)
+{
+	self->page = getpagesize();
+	self->huge = huge_bytes();
+	if (!self->huge)
+		SKIP(return, "no huge pages in this kernel");
+	self->per_huge = self->huge / self->page;
+	self->length = HUGES * self->huge;
+	self->o = object_open(variant->kind);
+	ASSERT_GE(self->o.fd, 0);
+	ASSERT_EQ(0, object_resize(&self->o, self->length));
+	self->p = object_map(&self->o, self->length, RW, MAP_SHARED);
+	ASSERT_NE(MAP_FAILED, self->p);
+}
+
+FIXTURE_TEARDOWN(dense)
+{
+	object_close(&self->o);
+}
+
+/* Faults of all kinds but those of private writes. */
+static unsigned long faults(const struct object *o)
+{
+	struct mmapdev_stats s = object_stats(o);
+
+	return s.fault_shared_read + s.fault_shared_write +
+	       s.fault_private_read + s.fault_around;
+}
+
+/* The order of the folio at an index, or -1. */
+static int order_at(const struct object *o, size_t index)
+{
+	unsigned char state = 0;
+	struct mmapdev_pages pages = {
+		.offset = index * getpagesize(),
+		.count = 1,
+		.states = (uintptr_t)&state,
+	};
+
+	if (ioctl(o->fd, MMAPDEV_IOC_PAGES, &pages))
+		return -2;
+	return MMAPDEV_PAGE_ORDER(state);
+}
+
+/* Pages in an order that is the same each time: the i-th of n, a power of two. */
+static size_t shuffled(size_t i, size_t n)
+{
+	return (i * 0x9e3779b1UL + 12345) % n;
+}
+
+TEST_F(dense, mapping_is_aligned_for_huge_pages)
+{
+	EXPECT_EQ(0, (uintptr_t)self->p % self->huge);
+}
+
+TEST_F(dense, stores_in_order_come_to_huge_pages)
+{
+	size_t pages = self->length / self->page;
+
+	for (size_t i = 0; i < pages; i++) {
+		ASSERT_EQ(0, self->p[i * self->page + 7]);
+		self->p[i * self->page] = i % 251;
+	}
+	EXPECT_EQ(pages, object_resident(&self->o));
+	EXPECT_EQ(0, order_at(&self->o, 0));
+	EXPECT_EQ(huge_order(), order_at(&self->o, pages - 1));
+	EXPECT_LE(self->length - 2 * self->huge,
+		  smaps_bytes(self->p, "FilePmdMapped"));
+	EXPECT_GT(64, faults(&self->o));
+	for (size_t i = 0; i < pages; i++)
+		ASSERT_EQ(i % 251, object_byte(&self->o, i * self->page));
+}
+
+TEST_F(dense, loads_in_order_come_to_huge_pages)
+{
+	size_t pages = self->length / self->page;
+
+	for (size_t i = 0; i < pages; i++)
+		ASSERT_TRUE(page_is(self->p + i * self->page, 0));
+	EXPECT_EQ(pages, object_resident(&self->o));
+	EXPECT_EQ(huge_order(), order_at(&self->o, pages - 1));
+	EXPECT_GT(64, faults(&self->o));
+}
+
+TEST_F(dense, stores_at_random_fill_what_they_come_to_often)
+{
+	size_t pages = self->length / self->page;
+
+	for (size_t i = 0; i < pages; i++) {
+		size_t at = shuffled(i, pages);
+
+		ASSERT_EQ(0, self->p[at * self->page]);
+		self->p[at * self->page] = 1;
+	}
+	EXPECT_EQ(pages, object_resident(&self->o));
+	EXPECT_GT(pages / 2, faults(&self->o));
+}
+
+/* Far from each other: one page each, in whatever order. */
+TEST_F(dense, touches_far_apart_make_one_page_each)
+{
+	size_t pages = self->length / self->page;
+	size_t step = 32;
+
+	for (size_t i = 0; i < pages / step; i++) {
+		size_t at = shuffled(i, pages / step) * step;
+
+		self->p[at * self->page] = 1;
+		ASSERT_EQ(i + 1, object_resident(&self->o));
+	}
+	EXPECT_EQ(0, order_at(&self->o, 0));
+	EXPECT_EQ(-1, order_at(&self->o, 1));
+}
+
+/* An advice against it keeps every page to itself. */
+TEST_F(dense, advice_of_random_access_makes_one_page_each)
+{
+	ASSERT_EQ(0, madvise(self->p, self->length, MADV_RANDOM));
+	for (size_t i = 0; i < 100; i++) {
+		self->p[i * self->page] = 1;
+		ASSERT_EQ(i + 1, object_resident(&self->o));
+	}
+}
+
+TEST_F(dense, advice_against_huge_pages_makes_one_page_each)
+{
+	ASSERT_EQ(0, madvise(self->p, self->length, MADV_NOHUGEPAGE));
+	for (size_t i = 0; i < 100; i++) {
+		self->p[i * self->page] = 1;
+		ASSERT_EQ(i + 1, object_resident(&self->o));
+	}
+}
+
+TEST_F(dense, advice_for_huge_pages_makes_one_at_once)
+{
+	size_t at = 3 * self->huge + 5 * self->page;
+
+	ASSERT_EQ(0, madvise(self->p, self->length, MADV_HUGEPAGE));
+	self->p[at] = 1;
+	EXPECT_EQ(self->per_huge, object_resident(&self->o));
+	EXPECT_EQ(huge_order(), order_at(&self->o, at / self->page));
+	EXPECT_EQ(self->huge, smaps_bytes(self->p, "FilePmdMapped"));
+	self->p[at + self->page] = 1;
+	EXPECT_EQ(1, faults(&self->o));
+}
+
+TEST_F(dense, small_mapping_of_a_large_object_makes_one_page_each)
+{
+	unsigned char *p = object_map(&self->o, self->huge - self->page, RW,
+				      MAP_SHARED);
+
+	ASSERT_NE(MAP_FAILED, p);
+	for (size_t i = 0; i < 100; i++) {
+		p[i * self->page] = 1;
+		ASSERT_EQ(i + 1, object_resident(&self->o));
+	}
+}
+
+/* Nothing is made that the mapping does not reach, or past the end of file. */
+TEST_F(dense, pages_ahead_end_with_the_mapping)
+{
+	size_t pages = self->per_huge + 37;
+	unsigned char *p = object_map(&self->o, pages * self->page, RW,
+				      MAP_SHARED);
+
+	ASSERT_NE(MAP_FAILED, p);
+	for (size_t i = 0; i < pages; i++)
+		p[i * self->page] = 1;
+	EXPECT_EQ(pages, object_resident(&self->o));
+}
+
+TEST_F(dense, pages_ahead_end_with_the_file)
+{
+	size_t pages = self->per_huge + 37;
+
+	ASSERT_EQ(0, object_resize(&self->o, pages * self->page - 5));
+	for (size_t i = 0; i < pages; i++)
+		self->p[i * self->page] = 1;
+	EXPECT_EQ(pages, object_resident(&self->o));
+	EXPECT_TRAP(trap_store(self->p + pages * self->page, 1), SIGBUS,
+		    BUS_ADRERR, self->p + pages * self->page);
+}
+
+TEST_F(dense, second_mapping_needs_few_faults)
+{
+	unsigned long before;
+	unsigned char *p;
+
+	ASSERT_EQ(0, madvise(self->p, self->length, MADV_HUGEPAGE));
+	memset(self->p, 'a', self->length);
+	p = object_map(&self->o, self->length, RW, MAP_SHARED);
+	ASSERT_NE(MAP_FAILED, p);
+	before = faults(&self->o);
+	for (size_t at = 0; at < self->length; at += self->page)
+		p[at] = 'b';
+	EXPECT_EQ(before + HUGES, faults(&self->o));
+	EXPECT_EQ('b', self->p[self->length - self->page]);
+	EXPECT_EQ('a', self->p[self->length - 1]);
+}
+
+/* What others have made page by page is mapped by the dozen all the same. */
+TEST_F(dense, second_mapping_of_single_pages_needs_few_faults)
+{
+	size_t pages = self->length / self->page;
+	unsigned long before;
+
+	ASSERT_EQ(0, object_fill(&self->o, pages, 0));
+	before = faults(&self->o);
+	for (size_t i = 0; i < pages; i++)
+		self->p[i * self->page] = 'b';
+	EXPECT_EQ(before + pages / 16, faults(&self->o));
+}
+
+/* Pages ahead take no room from what one page at a time would have got. */
+TEST_F(dense, limit_lets_as_many_pages_be_touched_as_without)
+{
+	uint64_t used = object_info(&self->o).used;
+	struct knob limit;
+	size_t touched = 0;
+
+	ASSERT_EQ(0, limit_set(&limit, used + 100 * self->page));
+	while (touched < 200 &&
+	       !trap_store(self->p + touched * self->page, 1).signo)
+		touched++;
+	EXPECT_EQ(0, knob_restore(&limit));
+	EXPECT_EQ(100, touched);
+}
+
+TEST_HARNESS_MAIN
