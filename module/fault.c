@@ -96,7 +96,9 @@ static vm_fault_t mmapdev_vm_fault(struct vm_fault *vmf)
 	filemap_invalidate_lock_shared(mapping);
 	ret = fault_page(vmf, mapping->host);
 	filemap_invalidate_unlock_shared(mapping);
-	if (kind == MMAPDEV_FAULT_SHARED_WRITE && !(ret & VM_FAULT_ERROR))
+	/* Of a durable object, page_mkwrite comes next and says so. */
+	if (!object->store && kind == MMAPDEV_FAULT_SHARED_WRITE &&
+	    !(ret & VM_FAULT_ERROR))
 		mmapdev_modified(mapping->host);
 out:
 	mmapdev_count(object, kind, 1);
