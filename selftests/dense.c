@@ -178,6 +178,17 @@ TEST_F(dense, advice_for_huge_pages_makes_one_at_once)
 	EXPECT_EQ(1, faults(&self->o));
 }
 
+TEST_F(dense, advice_of_sequential_access_makes_a_block_at_once)
+{
+	ASSERT_EQ(0, madvise(self->p, self->length, MADV_SEQUENTIAL));
+	self->p[35 * self->page] = 1;
+	EXPECT_EQ(16, object_resident(&self->o));
+	EXPECT_EQ(-1, order_at(&self->o, 31));
+	EXPECT_EQ(4, order_at(&self->o, 32));
+	EXPECT_EQ(4, order_at(&self->o, 47));
+	EXPECT_EQ(-1, order_at(&self->o, 48));
+}
+
 TEST_F(dense, small_mapping_of_a_large_object_makes_one_page_each)
 {
 	unsigned char *p = object_map(&self->o, self->huge - self->page, RW,
