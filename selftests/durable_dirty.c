@@ -15,6 +15,7 @@
 
 #include "address.h"
 #include "child.h"
+#include "drop_caches.h"
 #include "durable.h"
 #include "knob.h"
 #include "procfs.h"
@@ -643,7 +644,7 @@ TEST_F(dirty_reclaimed, dropped_caches_leave_dirty_pages_where_they_are)
 {
 	memset(self->p + 3 * self->page, 'X', self->page);
 	ASSERT_EQ(0, madvise(self->p, self->length, MADV_DONTNEED));
-	ASSERT_EQ(0, file_write("/proc/sys/vm/drop_caches", "1"));
+	ASSERT_EQ(0, drop_caches("1"));
 	EXPECT_STATES("...d....");
 	EXPECT_STREQ("abcXefgh", file_bytes(self->d.fd));
 	EXPECT_DIRTY("cccdcccc", "abcXefgh");

@@ -6,9 +6,9 @@
 #include "kselftest_harness.h"
 
 #include "child.h"
+#include "drop_caches.h"
 #include "durable.h"
 #include "failing_disk.h"
-#include "knob.h"
 #include "poison.h"
 
 static struct disk disk;
@@ -216,7 +216,7 @@ TEST_F(errors, page_that_was_lost_comes_back_older_when_memory_is_needed)
 	EXPECT_EQ(0, sync_result(fsync(self->d.fd)));
 	ASSERT_EQ(0, munmap(self->p, self->length));
 	self->p = NULL;
-	ASSERT_EQ(0, file_write("/proc/sys/vm/drop_caches", "1"));
+	ASSERT_EQ(0, drop_caches("1"));
 	EXPECT_STREQ("ABcdeFGH", file_bytes(self->d.fd));
 }
 

@@ -11,8 +11,8 @@
 #include <sys/uio.h>
 
 #include "child.h"
+#include "drop_caches.h"
 #include "durable.h"
-#include "knob.h"
 
 DURABLE_FIXTURE(fsync);
 ALL_KINDS(fsync);
@@ -206,10 +206,10 @@ TEST_F(fsync, dropped_caches_change_no_byte)
 	ASSERT_EQ(0, msync(self->p, self->page, MS_SYNC));
 	ASSERT_EQ(0, munmap(self->p, self->length));
 	self->p = NULL;
-	ASSERT_EQ(0, file_write("/proc/sys/vm/drop_caches", "3"));
+	ASSERT_EQ(0, drop_caches("3"));
 	EXPECT_STREQ("ABcdefgh", file_bytes(self->d.fd));
 	ASSERT_EQ(0, durable_cut(&self->d));
-	ASSERT_EQ(0, file_write("/proc/sys/vm/drop_caches", "3"));
+	ASSERT_EQ(0, drop_caches("3"));
 	EXPECT_STREQ("Abcdefgh", file_bytes(self->d.fd));
 }
 
@@ -247,7 +247,7 @@ TEST_F(pending, what_is_written_back_is_read_after_the_cache_was_dropped)
 	ASSERT_EQ(0, sync_file_range(self->d.fd, 0, 0, WRITE_AND_WAIT));
 	ASSERT_EQ(0, munmap(self->p, self->length));
 	self->p = NULL;
-	ASSERT_EQ(0, file_write("/proc/sys/vm/drop_caches", "3"));
+	ASSERT_EQ(0, drop_caches("3"));
 	EXPECT_EQ(0, durable_info(&self->d).resident);
 	EXPECT_STREQ("ABCDEFGH", file_bytes(self->d.fd));
 }

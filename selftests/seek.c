@@ -9,6 +9,7 @@
 
 #include "bytes.h"
 #include "device.h"
+#include "drop_caches.h"
 #include "durable.h"
 
 OBJECT_FIXTURE(seek);
@@ -229,8 +230,7 @@ static const char *map_differs(int fd, const char *map)
 /* Let clean pages leave the memory. */
 static int reclaim(void *p, size_t length)
 {
-	return madvise(p, length, MADV_DONTNEED) ||
-	       file_write("/proc/sys/vm/drop_caches", "1");
+	return madvise(p, length, MADV_DONTNEED) || drop_caches("1");
 }
 
 /* In memory or not, that is where data and holes are. */
