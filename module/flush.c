@@ -18,30 +18,40 @@
 
 #define NO_MARK		XA_PRESENT
 
-/* Move an entry on if it still is this page or hole with this mark. */
-static bool remark(struct mmapdev_store *store, unsigned long index,
-		   const struct page *page, xa_mark_t from, xa_mark_t to)
+/* Is an entry still this page, or this hole, with this mark? */
+static bool is_still(struct xa_state *xas, void *entry,
+		     const struct page *page, xa_mark_t mark)
 {
-	XA_STATE(xas, &store->pending, index);
-	bool same;
-
-	xas_lock(&xas);
-	same = entry_page(xas_load(&xas)) == page && xas_get_mark(&xas, from);
-	if (same) {
-		xas_clear_mark(&xas, from);
-		if (to != NO_MARK)
-			xas_set_mark(&xas, to);
-	}
-	xas_unlock(&xas);
-	return same;
+	return entry && entry_page(entry) == page && xas_get_mark(xas, mark);
 }
 
-/* The same after a claim: what somebody has put another page in place of goes. */
-static void unclaim(struct mmapdev_store *store, unsigned long index,
-		    struct page *page, xa_mark_t to)
+static void move_mark(struct xa_state *xas, xa_mark_t from, xa_mark_t to)
 {
-	if (!remark(store, index, page, CLAIMED, to))
-		mmapdev_store_free_page(page);
+	xas_clear_mark(xas, from);
+	if (to != NO_MARK)
+		xas_set_mark(xas, to);
+}
+
+/*
+ * Move the marks of claimed entries on. What somebody has put another page in
+ * place of goes.
+ */
+static void unclaim(struct mmapdev_store *store, unsigned long index,
+		    struct page **pages, unsigned int n, xa_mark_t to)
+{
+	XA_STATE(xas, &store->pending, index);
+	void *entry;
+	unsigned int i;
+
+	xas_lock(&xas);
+	entry = xas_load(&xas);
+	for (i = 0; i < n; i++, entry = xas_next(&xas)) {
+		if (is_still(&xas, entry, pages[i], CLAIMED))
+			move_mark(&xas, CLAIMED, to);
+		else
+			mmapdev_store_free_page(pages[i]);
+	}
+	xas_unlock(&xas);
 }
 
 /* Note the marked entries from index on that have no gap between them. */
@@ -67,35 +77,76 @@ static unsigned int batch_find(struct mmapdev_store *store,
 	return n;
 }
 
-static void unlock(struct folio *folio)
+/* Lock those folios of a batch that are in the page cache. */
+static void batch_lock(struct address_space *mapping,
+		       struct mmapdev_flush *batch, pgoff_t index,
+		       unsigned int n)
 {
-	if (folio) {
+	struct folio_batch found;
+	pgoff_t next = index;
+	unsigned int i;
+
+	memset(batch->folios, 0, n * sizeof(batch->folios[0]));
+	folio_batch_init(&found);
+	while (filemap_get_folios(mapping, &next, index + n - 1, &found)) {
+		for (i = 0; i < folio_batch_count(&found); i++) {
+			struct folio *folio = found.folios[i];
+
+			folio_lock(folio);
+			if (folio->mapping == mapping) {
+				batch->folios[folio->index - index] = folio;
+				continue;
+			}
+			folio_unlock(folio);
+			folio_put(folio);
+		}
+		folio_batch_init(&found);	/* the references are ours */
+	}
+}
+
+static void batch_unlock(struct mmapdev_flush *batch, unsigned int from,
+			 unsigned int to)
+{
+	for (; from < to; from++) {
+		struct folio *folio = batch->folios[from];
+
+		if (!folio)
+			continue;
 		folio_unlock(folio);
 		folio_put(folio);
 	}
 }
 
-static void batch_unlock(struct mmapdev_store *store, unsigned int n)
-{
-	while (n)
-		unlock(store->batch.folios[--n]);
-}
-
 /*
- * Claim an entry. Without a folio to lock, a folio that has come since may be
- * about to be made dirty by somebody who has not seen the claim.
+ * Claim the entries that still are as they were found, up to the first that is
+ * not. Where there is no folio to lock, one that has come since may be about to be
+ * made dirty by somebody who has not seen the claim. Return how many are claimed.
  */
-static bool claim(struct inode *inode, struct mmapdev_store *store,
-		  unsigned long index, unsigned int i, xa_mark_t mark)
+static unsigned int batch_claim(struct inode *inode,
+				struct mmapdev_store *store,
+				unsigned long index, unsigned int n,
+				xa_mark_t mark)
 {
-	struct page *page = store->batch.pages[i];
+	struct mmapdev_flush *batch = &store->batch;
+	XA_STATE(xas, &store->pending, index);
+	unsigned int claimed, i;
+	void *entry;
 
-	if (!remark(store, index, page, mark, CLAIMED))
-		return false;
-	if (store->batch.folios[i] || !mmapdev_folio_is_cached(inode, index))
-		return true;
-	unclaim(store, index, page, mark);
-	return false;
+	xas_lock(&xas);
+	entry = xas_load(&xas);
+	for (claimed = 0; claimed < n; claimed++) {
+		if (!is_still(&xas, entry, batch->pages[claimed], mark))
+			break;
+		move_mark(&xas, mark, CLAIMED);
+		entry = xas_next(&xas);
+	}
+	xas_unlock(&xas);
+	for (i = 0; i < claimed; i++)
+		if (!batch->folios[i] &&
+		    mmapdev_folio_is_cached(inode, index + i))
+			break;
+	unclaim(store, index + i, batch->pages + i, claimed - i, mark);
+	return i;
 }
 
 /* Lock and claim them. Return how many there are. */
@@ -110,17 +161,19 @@ static unsigned int batch_begin(struct inode *inode, struct mmapdev_store *store
 
 	do {
 		found = batch_find(store, index, last, mark);
-		for (n = 0; n < found; n++) {
-			batch->folios[n] = mmapdev_folio_find(inode->i_mapping,
-							      *index + n);
-			if (claim(inode, store, *index + n, n, mark))
-				continue;
-			unlock(batch->folios[n]);
-			break;
-		}
+		if (!found)
+			return 0;
+		batch_lock(inode->i_mapping, batch, *index, found);
+		n = batch_claim(inode, store, *index, found, mark);
+		batch_unlock(batch, n, found);
 		cond_resched();
-	} while (found && !n);
+	} while (!n);
 	return n;
+}
+
+static bool is_dirty(struct folio *folio)
+{
+	return folio && folio_test_dirty(folio);
 }
 
 /*
@@ -128,18 +181,32 @@ static unsigned int batch_begin(struct inode *inode, struct mmapdev_store *store
  * itself serves the next writeback if there will be one.
  */
 static void settle(struct mmapdev_store *store, unsigned long index,
-		   struct page *page, struct page *rest, bool dirty)
+		   struct page **pages, struct page **rest,
+		   struct folio **folios, unsigned int n)
 {
-	if (dirty && rest) {
-		set_page_private(rest, jiffies);
-		xa_store(&store->pending, index, rest, 0);
-		xa_clear_mark(&store->pending, index, CLAIMED);
-		return;
+	XA_STATE(xas, &store->pending, index);
+	unsigned int i;
+	void *entry;
+
+	xas_lock(&xas);
+	entry = xas_load(&xas);
+	for (i = 0; i < n; i++, entry = xas_next(&xas)) {
+		bool same = is_still(&xas, entry, pages[i], CLAIMED);
+
+		if (same && rest[i] && is_dirty(folios[i])) {
+			set_page_private(rest[i], jiffies);
+			xas_store(&xas, rest[i]);
+			xas_clear_mark(&xas, CLAIMED);
+			continue;
+		}
+		if (same)
+			xas_store(&xas, NULL);
+		mmapdev_store_free_page(rest[i]);
 	}
-	xa_cmpxchg(&store->pending, index, page ?: HOLE, NULL, 0);
-	mmapdev_store_free_page(rest);
-	if (dirty)	/* if not now, then when it is written back */
-		mmapdev_store_reserve(store, index, GFP_NOFS);
+	xas_unlock(&xas);
+	for (i = 0; i < n; i++)	/* if not now, then when it is written back */
+		if (is_dirty(folios[i]))
+			mmapdev_store_reserve(store, index + i, GFP_NOFS);
 }
 
 /*
@@ -153,17 +220,12 @@ static void fail(struct inode *inode, struct mmapdev_store *store,
 
 	if (!again && !folio &&
 	    store->after_error == MMAPDEV_AFTER_ERROR_REVERT) {
-		settle(store, index, page, page, false);
+		settle(store, index, &page, &page, &folio, 1);
 		return;
 	}
-	unclaim(store, index, page, again ? WRITTEN : NO_MARK);
+	unclaim(store, index, &page, 1, again ? WRITTEN : NO_MARK);
 	if (!again && folio)
 		mmapdev_store_revert(inode, folio);
-}
-
-static bool is_dirty(struct folio *folio)
-{
-	return folio && folio_test_dirty(folio);
 }
 
 /*
@@ -185,29 +247,26 @@ static int commit_all(struct inode *inode, struct mmapdev_store *store,
 
 		memcpy(given, batch->pages, n * sizeof(given[0]));
 		done = store->ops->commit(store, index, batch->pages, n, &err);
-		for (i = 0; i < done; i++) {
+		for (i = 0; i < done; i++)
 			bytes += given[i] ? PAGE_SIZE : 0;
-			if (store->ops->sync)
-				unclaim(store, index + i, given[i], COMMITTED);
-			else
-				settle(store, index + i, given[i],
-				       batch->pages[i],
-				       is_dirty(batch->folios[i]));
-		}
 		mmapdev_count(object, MMAPDEV_BYTES_FLUSHED, bytes);
-		for (i = done; i < n; i++) {
-			if (i > done)	/* it may fare better */
-				unclaim(store, index + i, given[i], WRITTEN);
-			else
-				fail(inode, store, index + i, given[i],
-				     batch->folios[i]);
+		if (store->ops->sync)
+			unclaim(store, index, given, done, COMMITTED);
+		else
+			settle(store, index, given, batch->pages,
+			       batch->folios, done);
+		if (done < n) {	/* those after it may fare better */
+			fail(inode, store, index + done, given[done],
+			     batch->folios[done]);
+			unclaim(store, index + done + 1, given + done + 1,
+				n - done - 1, WRITTEN);
 		}
 		if (done < n) {
 			mapping_set_error(inode->i_mapping, err);
 			first = first ?: err;
 			done++;
 		}
-		batch_unlock(store, n);
+		batch_unlock(batch, 0, n);
 		index += done;
 		cond_resched();
 	}
@@ -223,18 +282,15 @@ static void settle_all(struct inode *inode, struct mmapdev_store *store,
 	unsigned int n, i;
 
 	while ((n = batch_begin(inode, store, &index, ULONG_MAX, COMMITTED))) {
-		for (i = 0; i < n; i++) {
-			if (err)
-				fail(inode, store, index + i, batch->pages[i],
-				     batch->folios[i]);
-			else
-				settle(store, index + i, batch->pages[i],
-				       batch->pages[i],
-				       is_dirty(batch->folios[i]));
-		}
+		if (!err)
+			settle(store, index, batch->pages, batch->pages,
+			       batch->folios, n);
+		for (i = 0; err && i < n; i++)
+			fail(inode, store, index + i, batch->pages[i],
+			     batch->folios[i]);
 		if (err)
 			mapping_set_error(inode->i_mapping, err);
-		batch_unlock(store, n);
+		batch_unlock(batch, 0, n);
 		index += n;
 		cond_resched();
 	}

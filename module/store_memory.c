@@ -79,18 +79,22 @@ static unsigned int memory_commit(struct mmapdev_store *store, pgoff_t index,
 				  int *err)
 {
 	struct memory_store *memory = memory_of(store);
+	XA_STATE(xas, &memory->image, index);
+	long more = 0;
 	unsigned int i;
 
-	for (i = 0; i < n; i++, index++) {
-		struct page *old;
+	xas_lock(&xas);
+	for (i = 0; i < n; i++) {
+		struct page *old = i ? xas_next(&xas) : xas_load(&xas);
 
-		if (pages[i])
-			old = xa_store(&memory->image, index, pages[i], 0);
-		else
-			old = xa_erase(&memory->image, index);
-		atomic_long_add(!!pages[i] - !!old, &memory->count);
+		if (xa_is_zero(old))	/* reserved */
+			old = NULL;
+		xas_store(&xas, pages[i]);
+		more += !!pages[i] - !!old;
 		pages[i] = old;
 	}
+	xas_unlock(&xas);
+	atomic_long_add(more, &memory->count);
 	return n;
 }
 
