@@ -123,14 +123,13 @@ static unsigned int fitting_order(struct address_space *mapping, pgoff_t index,
 }
 
 /*
- * Make a folio as large as there is memory for at once: nobody is to wait, or to
- * be killed, for pages that were not asked for. Return its pages.
+ * Make a folio of so many pages, or of as many as there is memory for at once:
+ * nobody is to wait, or to be killed, for pages that were not asked for. Return
+ * its pages, 0 if there is none.
  */
-static unsigned int fill_some(struct inode *inode, pgoff_t index, pgoff_t end,
-			      gfp_t gfp)
+static unsigned int make_up_to(struct inode *inode, pgoff_t index,
+			       unsigned int order, gfp_t gfp)
 {
-	unsigned int order = fitting_order(inode->i_mapping, index, end);
-
 	for (;;) {
 		struct folio *folio = mmapdev_folio_make(inode, index, order,
 							 gfp);
@@ -147,8 +146,12 @@ static unsigned int fill_some(struct inode *inode, pgoff_t index, pgoff_t end,
 	}
 }
 
-/* Make what is not there yet, as far as memory allows. */
-static void fill(struct inode *inode, struct window window, gfp_t gfp)
+/*
+ * Make what is not there yet. Where memory is short, go no further than the
+ * page that was touched: what is left is for those who ask for it.
+ */
+static void fill(struct inode *inode, struct window window, pgoff_t touched,
+		 gfp_t gfp)
 {
 	struct address_space *mapping = inode->i_mapping;
 	pgoff_t index = window.first;
@@ -157,14 +160,18 @@ static void fill(struct inode *inode, struct window window, gfp_t gfp)
 	gfp |= __GFP_NORETRY | __GFP_NOWARN;
 	while (index < window.end) {
 		unsigned long next = index;
-		unsigned int made;
 
 		if (!xa_find(&mapping->i_pages, &next, window.end - 1,
 			     XA_PRESENT))
 			next = window.end;
-		for (; index < next; index += made) {
-			made = fill_some(inode, index, next, gfp);
-			if (!made)
+		while (index < next) {
+			unsigned int order = fitting_order(mapping, index,
+							   next);
+			unsigned int made = make_up_to(inode, index, order,
+						       gfp);
+
+			index += made;
+			if (!made || (made < 1 << order && index > touched))
 				return;
 		}
 		if (next < window.end)	/* past what is there */
@@ -227,6 +234,6 @@ vm_fault_t mmapdev_dense_fault(struct vm_fault *vmf, struct inode *inode)
 	if (pages == 1)
 		return hand_out(vmf, inode);
 	window = clamped(vmf, inode, pages);
-	fill(inode, window, vmf->gfp_mask);
+	fill(inode, window, vmf->pgoff, vmf->gfp_mask);
 	return filemap_map_pages(vmf, window.first, window.end - 1);
 }

@@ -145,4 +145,37 @@ TEST_F(memcg, touching_over_the_groups_limit_is_an_oom_kill)
 	EXPECT_GT(SLACK, group_pages(GROUP "/memory.current"));
 }
 
+#define ROOM	1536	/* pages that the group may have: three huge pages */
+#define TOUCHED	1344	/* of them touched: two and a half, and some */
+
+/* In the group: bring pages in as fast as the object likes. */
+static int touch_in_order(void *arg, struct turn *t)
+{
+	const struct object *o = arg;
+	size_t page = getpagesize();
+	volatile char *p;
+
+	p = object_map(o, 4 * ROOM * page, RW, MAP_SHARED);
+	if (p == MAP_FAILED || group_join())
+		return 1;
+	for (long i = 0; i < TOUCHED; i++)
+		p[i * page] = 1;
+	return turn_done(t) || turn_wait(t);
+}
+
+TEST_F(memcg, pages_that_are_made_ahead_kill_nobody)
+{
+	struct child c;
+
+	ASSERT_EQ(0, object_resize(&self->o, 4 * ROOM * self->page));
+	ASSERT_EQ(0, group_limit(ROOM * (long)self->page));
+	c = child_start(touch_in_order, &self->o);
+	ASSERT_EQ(0, child_done(&c));
+	EXPECT_LE(TOUCHED, object_resident(&self->o));
+	EXPECT_GT(ROOM, object_resident(&self->o));
+	EXPECT_EQ(0, group_value("memory.events", "oom_kill"));
+	EXPECT_EQ(0, child_go(&c));
+	EXPECT_EQ(0, child_end(&c));
+}
+
 TEST_HARNESS_MAIN
