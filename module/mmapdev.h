@@ -6,7 +6,7 @@
  *
  *   mm->mmap_lock or the VMA's lock	(core: fault, mmap, munmap)
  *     mapping->invalidate_lock		(shared: fault; exclusive: resize)
- *       folio lock			(folio: find, get; core: truncation)
+ *       folio lock			(folio; dense; resize: split; core: truncation)
  *       hole page lock			(hole: a private write, resize)
  *         mapping->i_mmap_rwsem	(core: unmap)
  *           page table lock		(core: fault-around, unmap)
