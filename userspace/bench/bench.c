@@ -12,6 +12,7 @@
 
 #include "backend.h"
 #include "cases.h"
+#include "mark.h"
 #include "measure.h"
 #include "report.h"
 #include "touch.h"
@@ -236,10 +237,13 @@ static void measure(const struct options *o, const struct bench_case *c,
 			    o->wall ? TRIES_WALL : TRIES_COUNTED;
 	struct run tries[LIST_MAX];
 	unsigned int i;
+	int failed;
 
 	for (i = 0; i < most; i++) {
 		tries[i] = *what;
-		if (c->run(&tries[i])) {
+		failed = c->run(&tries[i]);
+		MARK(MARK_CASE);
+		if (failed) {
 			fprintf(stderr, "bench: %s of %s: %m\n", c->name,
 				what->backend->name);
 			return;

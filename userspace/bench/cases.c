@@ -32,9 +32,8 @@ static uint64_t pages_of(const struct run *r)
 /* Store to each page of a mapping, as a preparation. */
 static void fill(const struct run *r, void *map)
 {
-	touch_timed(map, &(struct touch){
+	touch(map, &(struct touch){
 		.store = true, .pages = pages_of(r), .stride = PAGE,
-		.threads = 1,
 	});
 }
 
@@ -167,7 +166,7 @@ static int populate(struct run *r)
 		memory_close(&m);
 		return -1;
 	}
-	start = measure_now();
+	start = measure_begin();
 	map = memory_map(&m, MAP_POPULATE);
 	r->time = measure_since(start);
 	err = errno;
@@ -258,7 +257,7 @@ static int time_fork(struct run *r)
 
 	r->pages = pages_of(r);
 	realtime(true);
-	start = measure_now();
+	start = measure_begin();
 	pid = fork();
 	if (!pid)
 		_exit(0);
@@ -363,7 +362,7 @@ static int unmap(struct run *r)
 	if (begin_full(r, &m, &map))
 		return -1;
 	r->pages = pages_of(r);
-	start = measure_now();
+	start = measure_begin();
 	munmap(map, m.size);
 	r->time = measure_since(start);
 	memory_close(&m);
@@ -372,7 +371,7 @@ static int unmap(struct run *r)
 
 static int time_shrink(struct run *r, const struct memory *m)
 {
-	uint64_t start = measure_now();
+	uint64_t start = measure_begin();
 	int ret = memory_resize(m, 0);
 
 	r->time = measure_since(start);
@@ -430,7 +429,7 @@ static int sigbus(struct run *r)
 		return end(&m, map), -1;
 	sigaction(SIGBUS, &action, &old);
 	r->pages = 0;
-	start = measure_now();
+	start = measure_begin();
 	sigsetjmp(past_end, 1);
 	if (r->pages < SIGNALS) {
 		r->pages++;
@@ -480,7 +479,7 @@ static int sync_one(struct run *r)
 		uint64_t start;
 
 		map[r->pages * (m.size / SYNCS)] = 2;
-		start = measure_now();
+		start = measure_begin();
 		ret = msync(map, m.size, MS_SYNC);
 		r->time += measure_since(start);
 	}
@@ -504,7 +503,7 @@ static int sync_each(struct run *r, unsigned int step)
 		map[i * PAGE] = 2;
 		r->pages++;
 	}
-	start = measure_now();
+	start = measure_begin();
 	ret = msync(map, m.size, MS_SYNC);
 	r->time = measure_since(start);
 	r->copied = r->pages;

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "mark.h"
+
 #define PAGE	4096
 #define PAGES	16	/* few enough for a cache */
 #define TRIES	32
@@ -40,11 +42,21 @@ static uint64_t clock_cost(void)
 	return cost;
 }
 
+uint64_t measure_begin(void)
+{
+	uint64_t begin = measure_now();
+
+	MARK(MARK_BEGIN);
+	return begin;
+}
+
 uint64_t measure_since(uint64_t begin)
 {
-	uint64_t took = measure_now() - begin;
-	uint64_t cost = clock_cost();
+	uint64_t cost, took;
 
+	MARK(MARK_END);
+	took = measure_now() - begin;
+	cost = clock_cost();
 	return took > cost ? took - cost : 0;
 }
 

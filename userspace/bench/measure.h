@@ -18,7 +18,9 @@ struct measure_page {
 };
 
 uint64_t measure_now(void);
-/* From `begin` to now, without what asking the clock costs. */
+/* What comes from here to measure_since() is measured. */
+uint64_t measure_begin(void);
+/* From measure_begin() to now, without what asking the clock costs. */
 uint64_t measure_since(uint64_t begin);
 bool measure_counts_instructions(void);
 struct measure_page measure_page(void);

@@ -20,6 +20,8 @@ struct touch {
 
 /* A random order of so many pages, always the same; NULL: too many. */
 const uint32_t *touch_order(uint64_t pages);
+/* By the caller alone. */
+void touch(void *map, const struct touch *t);
 /* What it took from the first to begin to the last to end; UINT64_MAX: error. */
 uint64_t touch_timed(void *map, const struct touch *t);
 
