@@ -82,13 +82,15 @@ static void batch_lock(struct address_space *mapping,
 		       struct mmapdev_flush *batch, pgoff_t index,
 		       unsigned int n)
 {
+	pgoff_t last = index + n - 1;
 	struct folio_batch found;
 	pgoff_t next = index;
 	unsigned int i;
 
 	memset(batch->folios, 0, n * sizeof(batch->folios[0]));
 	folio_batch_init(&found);
-	while (filemap_get_folios(mapping, &next, index + n - 1, &found)) {
+	while (next <= last &&
+	       filemap_get_folios(mapping, &next, last, &found)) {
 		for (i = 0; i < folio_batch_count(&found); i++) {
 			struct folio *folio = found.folios[i];
 
