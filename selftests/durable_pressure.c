@@ -382,8 +382,8 @@ PRESSURE_FIXTURE(slow);
 DURABLE_VARIANT(slow, mmapdev_memory, .kind = MEMORY);
 
 /*
- * Who makes pages dirty faster than they can be written back waits, and is not
- * killed.
+ * Who makes pages dirty faster than they can be written back waits before the
+ * group is full of them, and is not killed.
  */
 TEST_F_TIMEOUT(slow, writeback_slows_down_and_kills_nobody, SLOW)
 {
@@ -392,14 +392,28 @@ TEST_F_TIMEOUT(slow, writeback_slows_down_and_kills_nobody, SLOW)
 		.action = MMAPDEV_ACTION_DELAY,
 		.delay_us = slow_kernel() ? 5000 : 1000,
 	};
+	struct pollfd over = {};
+	struct child c;
+	long most = 0;
 
 	/* The kernel counts a group's dirty pages by dozens for each CPU. */
 	group_bytes = slow_kernel() ? 4 << 20 : 16 << 20;
 	ASSERT_EQ(0, group_limit(group_bytes));
 	pages = group_bytes / getpagesize() * 3 / 2;
 	ASSERT_EQ(0, ioctl(self->d.fd, MMAPDEV_IOC_ADD_RULE, &rule));
-	EXPECT_EQ(0, child_run(store_all, &self->d));
+	c = child_start(store_all, &self->d);
+	over.fd = c.from;
+	while (!poll(&over, 1, 5)) {
+		long dirty = group_value("memory.stat", "file_dirty");
+
+		most = dirty > most ? dirty : most;
+	}
+	EXPECT_EQ(0, child_end(&c));
 	EXPECT_NO_KILL();
+	EXPECT_LT(0, most);
+	if (group_throttles()) {
+		EXPECT_GT(group_bytes / 2, most);
+	}
 	ASSERT_EQ(0, durable_unrule(&self->d, 0));
 	EXPECT_DURABLE();
 }

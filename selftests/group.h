@@ -16,13 +16,24 @@
 #define GROUP_ROOT	"/sys/fs/cgroup"
 #define GROUP		GROUP_ROOT "/mmapdev-selftest"
 
-static inline bool group_possible(void)
+static inline bool group_controller(const char *name)
 {
 	char controllers[256];
 
 	return !file_read(GROUP_ROOT "/cgroup.controllers", controllers,
 			  sizeof(controllers)) &&
-	       strstr(controllers, "memory");
+	       strstr(controllers, name);
+}
+
+static inline bool group_possible(void)
+{
+	return group_controller("memory");
+}
+
+/* Are its dirty pages counted, and kept to a part of it (CGROUP_WRITEBACK)? */
+static inline bool group_throttles(void)
+{
+	return group_controller("memory") && group_controller("io");
 }
 
 /* An empty group, without a limit: 0, or -1 with errno. */
