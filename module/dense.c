@@ -8,7 +8,8 @@
  * threads that are far from each other learn from their own faults.
  *
  * A mapping in which no huge page fits is left alone: there, what is resident is
- * what was touched.
+ * what was touched. Of a durable object only loads go ahead, page by page: which
+ * page is dirty stays exact.
  */
 
 #include "mmapdev.h"
@@ -33,7 +34,7 @@ struct window {
 
 static bool is_there(struct address_space *mapping, pgoff_t index)
 {
-	return xa_load(&mapping->i_pages, index);
+	return mmapdev_folio_is_cached(mapping->host, index);
 }
 
 static unsigned int pages_at(struct address_space *mapping, pgoff_t index)
@@ -51,9 +52,28 @@ static unsigned int count(struct address_space *mapping, pgoff_t first,
 
 	rcu_read_lock();
 	xas_for_each(&xas, entry, last)
-		n += !xas_retry(&xas, entry);
+		n += !xas_retry(&xas, entry) && !xa_is_value(entry);
 	rcu_read_unlock();
 	return n;
+}
+
+/* Where the first folio from index on is, below end, or end. */
+static pgoff_t next_folio(struct address_space *mapping, pgoff_t index,
+			  pgoff_t end)
+{
+	XA_STATE(xas, &mapping->i_pages, index);
+	pgoff_t found = end;
+	void *entry;
+
+	rcu_read_lock();
+	xas_for_each(&xas, entry, end - 1) {
+		if (xas_retry(&xas, entry) || xa_is_value(entry))
+			continue;	/* a value tells of what was reclaimed */
+		found = max(xas.xa_index, index);
+		break;
+	}
+	rcu_read_unlock();
+	return found;
 }
 
 /* Has somebody come to this page from those before it? How many, then, next. */
@@ -135,10 +155,11 @@ static unsigned int make_up_to(struct inode *inode, pgoff_t index,
 							 gfp);
 
 		if (!IS_ERR(folio)) {
-			folio_mark_uptodate(folio);
+			int err = mmapdev_folio_load(inode, folio);
+
 			folio_unlock(folio);
 			folio_put(folio);
-			return 1 << order;
+			return err ? 0 : 1 << order;
 		}
 		if (!order || folio == ERR_PTR(-EEXIST))
 			return 0;
@@ -159,11 +180,8 @@ static void fill(struct inode *inode, struct window window, pgoff_t touched,
 	gfp &= ~__GFP_DIRECT_RECLAIM;
 	gfp |= __GFP_NORETRY | __GFP_NOWARN;
 	while (index < window.end) {
-		unsigned long next = index;
+		pgoff_t next = next_folio(mapping, index, window.end);
 
-		if (!xa_find(&mapping->i_pages, &next, window.end - 1,
-			     XA_PRESENT))
-			next = window.end;
 		while (index < next) {
 			unsigned int order = fitting_order(mapping, index,
 							   next);
@@ -173,10 +191,10 @@ static void fill(struct inode *inode, struct window window, pgoff_t touched,
 			index += made;
 			if (!made || (made < 1 << order && index > touched))
 				return;
+			cond_resched();
 		}
 		if (next < window.end)	/* past what is there */
 			index = (next | (pages_at(mapping, next) - 1)) + 1;
-		cond_resched();
 	}
 }
 
@@ -185,12 +203,18 @@ static vm_fault_t hand_out(struct vm_fault *vmf, struct inode *inode)
 {
 	struct folio *folio = mmapdev_folio_make(inode, vmf->pgoff, 0,
 						 vmf->gfp_mask);
+	int err;
 
 	if (folio == ERR_PTR(-EEXIST))	/* lost a race */
 		return 0;
 	if (IS_ERR(folio))
 		return vmf_error(PTR_ERR(folio));
-	folio_mark_uptodate(folio);
+	err = mmapdev_folio_load(inode, folio);
+	if (err) {
+		folio_unlock(folio);
+		folio_put(folio);
+		return vmf_error(err);
+	}
 	vmf->page = folio_page(folio, 0);
 	return VM_FAULT_LOCKED;
 }
@@ -208,7 +232,7 @@ static vm_fault_t map_around(struct vm_fault *vmf, struct inode *inode)
 /**
  * mmapdev_dense_fault - make and map what will be touched next, too
  * @vmf: not a private write
- * @inode: the object, which is not durable
+ * @inode: the object
  *
  * Context: Holds invalidate_lock, shared; may sleep.
  * Return: VM_FAULT_NOPAGE if the page is mapped; VM_FAULT_LOCKED if it is handed
@@ -226,6 +250,9 @@ vm_fault_t mmapdev_dense_fault(struct vm_fault *vmf, struct inode *inode)
 	if (vma->vm_end - vma->vm_start < PMD_SIZE ||
 	    vma->vm_flags & (VM_RAND_READ | VM_NOHUGEPAGE) ||
 	    mmapdev_injects(inode))	/* rules ask page by page */
+		return 0;
+	/* Each page of a durable object becomes dirty by a store of its own. */
+	if (mmapdev_object_of(inode)->store && vmf->flags & FAULT_FLAG_WRITE)
 		return 0;
 	near = count(mapping, block - !!block, block + BLOCK - 1);
 	if (near && is_there(mapping, vmf->pgoff))

@@ -51,7 +51,7 @@ static vm_fault_t fault_page(struct vm_fault *vmf, struct inode *inode)
 	if (vmf->cow_page) {
 		folio = cow_source(vmf, inode);
 	} else {
-		ret = object->store ? 0 : mmapdev_dense_fault(vmf, inode);
+		ret = mmapdev_dense_fault(vmf, inode);
 		if (ret)
 			return ret;
 		folio = mmapdev_folio_get(inode, vmf->pgoff, vmf->gfp_mask);
