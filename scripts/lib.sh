@@ -28,20 +28,25 @@ as_root() {
 }
 
 # step TEXT COMMAND...: run a long command with its output in a log, show that
-# it is alive and how long it took, and show the end of the log if it fails.
+# it is alive and how long it took, and show the end of the log if it fails. If
+# $expect says how many seconds it takes, the minutes left are shown.
 step() {
-	local text=$1 log start=$SECONDS pid
+	local text=$1 log start=$SECONDS pid next=15 left
 	shift
 	mkdir -p "$cache/log"
 	log=$cache/log/$(tr -c 'a-zA-Z0-9\n' - <<<"$text").log
-	printf '  %-50s' "$text" >&2
+	printf '  %-50s' "$text${expect:+, minutes left:}" >&2
 	"$@" >"$log" 2>&1 </dev/null &
 	pid=$!
 	while kill -0 "$pid" 2>/dev/null; do
 		sleep 1
-		if [ $(((SECONDS - start) % 15)) = 14 ]; then
+		[ $((SECONDS - start)) -ge $next ] || continue
+		next=$((next + 15))
+		left=$(((${expect:-0} - SECONDS + start + 59) / 60))
+		if [ $left -gt 0 ] && [ $((next % 60)) = 30 ]; then
+			printf ' %d' $left >&2
+		else
 			printf . >&2
-			sleep 1
 		fi
 	done
 	if wait "$pid"; then

@@ -3,7 +3,7 @@
  * madvise(2): what each advice does to the pages, and what none may lose; and
  * which pages are resident, by mincore(2) and by MMAPDEV_IOC_PAGES.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <linux/mman.h>
 

@@ -8,7 +8,7 @@
  * random_ops does the same by hand, and runs again the steps that a failure
  * prints.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "random_ops/generator.h"
 #include "random_ops/hunt.h"

@@ -6,7 +6,7 @@
  * A test is a claim about the kernel's contract. Its fixture runs it once for
  * each backend that can do what the test needs, so that the claim is checked
  * against memfd, tmpfs, /dev/zero and MAP_ANONYMOUS too, and a wrong claim
- * fails there. Include this after kselftest_harness.h.
+ * fails there. Include this after harness.h.
  */
 #ifndef _SELFTESTS_BACKEND_H
 #define _SELFTESTS_BACKEND_H

@@ -2,7 +2,7 @@
 /*
  * Calls that must fail do so with the documented errno, and leave no trace.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "address.h"
 #include "bytes.h"

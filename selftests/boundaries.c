@@ -3,7 +3,7 @@
  * Where memory ends: at the end of file, at the end of its last page, and at
  * the end of the mapping, and what happens to mappings when the end moves.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "address.h"
 #include "backend.h"

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHILD_DEADLINE_MS	20000
+#define CHILD_DEADLINE_MS	120000
 
 struct child {
 	pid_t pid;

@@ -3,7 +3,7 @@
  * The buffers of read(2) and write(2): mappings of the same object, pages that
  * are not there, and pages that may not be touched.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <sys/uio.h>
 

@@ -4,7 +4,7 @@
  * object changes; then the private page either follows (it is still the
  * object's page) or does not (it is a copy).
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "backend.h"
 #include "bytes.h"

@@ -5,7 +5,7 @@
  * A claim of a number of faults is one about page tables, too: a page that is
  * there and mapped gives none.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "bytes.h"
 #include "child.h"

@@ -7,7 +7,7 @@
  * loses; claims about that run on objects only.
  *
  * What an object holds is compared as a string, a character for each page: the
- * byte that the page is full of. Include this after kselftest_harness.h, and
+ * byte that the page is full of. Include this after harness.h, and
  * call ext4_prepare() first in main().
  */
 #ifndef _SELFTESTS_DURABLE_H

@@ -3,7 +3,7 @@
  * The power cut: who is dead after it, what is there, and that it is atomic
  * against everything else.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <linux/falloc.h>
 #include <poll.h>

@@ -3,7 +3,7 @@
  * Durable objects read densely: pages are loaded before they are touched, and
  * only what is stored to is dirty. Objects only.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "bytes.h"
 #include "drop_caches.h"

@@ -8,7 +8,7 @@
  * A file of ext4 does not tell which of its pages are dirty, but the bytes that
  * survive must be the same.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <liburing.h>
 #include <sys/uio.h>

@@ -3,7 +3,7 @@
  * Errors on the way to the store: who hears of one, how often, and what becomes
  * of the page. On objects they are injected; ext4 has a disk that fails.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "child.h"
 #include "drop_caches.h"

@@ -3,7 +3,7 @@
  * The store in a file: which descriptors it takes, what is in the file when, and
  * what becomes of an object whose file is full, cut short, or a block device.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "durable.h"
 #include "nfs.h"

@@ -4,7 +4,7 @@
  * writes, the ends of mappings, files and processes; and the size, with what is
  * on either side of it.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <linux/falloc.h>
 #include <sys/resource.h>

@@ -3,7 +3,7 @@
  * msync(2) of durable objects: which pages it makes durable, whoever stored to
  * them and however, and what it costs.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <sys/uio.h>
 

@@ -3,14 +3,14 @@
  * Durable objects in a memory that is smaller than they are: dirty pages are
  * written back unasked, and come back from the store with every byte.
  *
- * A child in a control group works on an object of several times the group's
+ * A child in a control group works on an object that is larger than the group's
  * limit. What the object's pages hold is a function of their number and of a
  * round, so that what is old, torn or another page's is seen.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 /* Room for two files, and for the journal. */
-#define EXT4_BYTES	(112 << 20)
+#define EXT4_BYTES	(80 << 20)
 
 #include "child.h"
 #include "durable.h"
@@ -19,10 +19,8 @@
 
 #define WORKERS	4
 
-#define SLOW	120	/* seconds */
-
 static long group_bytes = 16 << 20;	/* ext4 is killed in much less, at times */
-static long pages = (40 << 20) / 4096;	/* of an object */
+static long pages;	/* of an object: half as many again as fit */
 
 /* An object, or a file of ext4, with a group for those who use it. */
 #define PRESSURE_FIXTURE(name)						\
@@ -175,7 +173,7 @@ static int store_all(void *arg, struct turn *t)
 	return 0;
 }
 
-TEST_F_TIMEOUT(pressure, stores_are_written_back_unasked_and_come_back, SLOW)
+TEST_F(pressure, stores_are_written_back_unasked_and_come_back)
 {
 	ASSERT_EQ(0, child_run(store_all, &self->d));
 	EXPECT_NO_KILL();
@@ -204,7 +202,7 @@ static int write_all(void *arg, struct turn *t)
 	return pages_done(d->fd, 0, pages) == pages ? 0 : 3;
 }
 
-TEST_F_TIMEOUT(pressure, writes_are_written_back_unasked_and_come_back, SLOW)
+TEST_F(pressure, writes_are_written_back_unasked_and_come_back)
 {
 	ASSERT_EQ(0, child_run(write_all, &self->d));
 	EXPECT_NO_KILL();
@@ -270,7 +268,7 @@ static int sync_on(void *arg, struct turn *t)
 	return 0;
 }
 
-TEST_F_TIMEOUT(pressure, processes_and_syncs_beside_lose_no_byte, SLOW)
+TEST_F(pressure, processes_and_syncs_beside_lose_no_byte)
 {
 	struct worker w[WORKERS + 1];
 	struct child c[WORKERS], syncer;
@@ -298,7 +296,7 @@ TEST_F_TIMEOUT(pressure, processes_and_syncs_beside_lose_no_byte, SLOW)
 PRESSURE_FIXTURE(cut);
 OBJECT_KINDS(cut);
 
-TEST_F_TIMEOUT(cut, what_was_written_back_unasked_is_lost, SLOW)
+TEST_F(cut, what_was_written_back_unasked_is_lost)
 {
 	ASSERT_EQ(0, child_run(store_all, &self->d));
 	EXPECT_NO_KILL();
@@ -350,7 +348,7 @@ static int store_and_sync(void *arg, struct turn *t)
 	return 0;
 }
 
-TEST_F_TIMEOUT(cut, what_was_synced_survives_power_cuts_beside, SLOW)
+TEST_F(cut, what_was_synced_survives_power_cuts_beside)
 {
 	struct duel duel = {
 		.d = self->d,
@@ -385,7 +383,7 @@ DURABLE_VARIANT(slow, mmapdev_memory, .kind = MEMORY);
  * Who makes pages dirty faster than they can be written back waits before the
  * group is full of them, and is not killed.
  */
-TEST_F_TIMEOUT(slow, writeback_slows_down_and_kills_nobody, SLOW)
+TEST_F(slow, writeback_slows_down_and_kills_nobody)
 {
 	struct mmapdev_rule rule = {
 		.event = MMAPDEV_EVENT_WRITEBACK,
@@ -420,10 +418,9 @@ TEST_F_TIMEOUT(slow, writeback_slows_down_and_kills_nobody, SLOW)
 
 int main(int argc, char **argv)
 {
-	if (slow_kernel()) {
+	if (slow_kernel())
 		group_bytes = 4 << 20;
-		pages = group_bytes / 4096 * 3 / 2;
-	}
+	pages = group_bytes / getpagesize() * 3 / 2;
 	ext4_prepare();
 	return test_harness_run(argc, argv);
 }

@@ -3,7 +3,7 @@
  * Syncs beside pages that come and go: what is stored while a flush is at work on
  * an older state of the page is not lost with that.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "child.h"
 #include "durable.h"
@@ -69,7 +69,7 @@ static int page_drop(int fd, void *at, size_t offset, size_t page)
 }
 
 /* The last store to each page is still there, at both of its ends. */
-TEST_F_TIMEOUT(syncs, beside_lose_no_store, 120)
+TEST_F(syncs, beside_lose_no_store)
 {
 	int rounds = slow_kernel() ? 30 : 150;
 	size_t last = self->page / sizeof(uint64_t) - 1;
@@ -110,7 +110,7 @@ SYNCS_FIXTURE(seeks);
 OBJECT_KINDS(seeks);
 
 /* A page is where it is, and a hole too, while a flush moves them. */
-TEST_F_TIMEOUT(seeks, beside_syncs_miss_no_page_and_no_hole, 120)
+TEST_F(seeks, beside_syncs_miss_no_page_and_no_hole)
 {
 	int rounds = slow_kernel() ? 100 : 1000;
 	off_t end = PAGES * self->page;

@@ -8,7 +8,7 @@
  * In memory, failures are made by rules. A store in a file, and ext4 beside it,
  * are on disks that fail.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <linux/falloc.h>
 

@@ -6,7 +6,7 @@
  * The kernel refuses what the module asks for, and nobody else: it looks for
  * the module's code on the stack of who allocates.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <sched.h>
 #include <sys/resource.h>

@@ -5,7 +5,7 @@
  *
  * /proc/self/fail-nth makes the kernel refuse this task's n-th allocation from
  * now on: n is 1, 2, 3... until the operation came to its end without. Include
- * this after kselftest_harness.h.
+ * this after harness.h.
  */
 #ifndef _SELFTESTS_FAIL_EACH_H
 #define _SELFTESTS_FAIL_EACH_H

@@ -2,7 +2,7 @@
 /*
  * Running out of memory: names, object files, paths to them, fallocate.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <sched.h>
 #include <sys/mount.h>

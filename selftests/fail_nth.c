@@ -2,7 +2,7 @@
 /*
  * Running out of memory: opening, mapping, touching, reading, writing.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "bytes.h"
 #include "fail_each.h"

@@ -3,7 +3,7 @@
  * fallocate(2): pages before they are touched, holes where pages were, zeros;
  * exact bytes, exact sizes, exact numbers of pages.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <linux/falloc.h>
 

@@ -4,7 +4,7 @@
  * loses no byte, whoever stores meanwhile. The room is the module's limit, or
  * a small tmpfs.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <limits.h>
 #include <linux/falloc.h>

@@ -3,7 +3,7 @@
  * Who may do what with a descriptor of an object's file: by the flags that it
  * was asked for with, by how it is opened again, and by whom.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <sys/resource.h>
 

@@ -2,7 +2,7 @@
 /*
  * read(2) and write(2) see the pages that mappings see, holes as zeros.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <sys/uio.h>
 

@@ -3,7 +3,7 @@
  * What an object's file says of itself: kind, size, blocks, times, owner, file
  * system, and its name in /proc.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <linux/falloc.h>
 #include <sys/fsuid.h>

@@ -4,7 +4,7 @@
  * of its own in every page, and one of three ways to store to it: they must all
  * end in the same page.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "bytes.h"
 #include "device.h"

@@ -2,7 +2,7 @@
 /*
  * Mappings across fork and vfork: shared stays shared, private parts.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "backend.h"
 #include "bytes.h"

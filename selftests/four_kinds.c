@@ -3,7 +3,7 @@
  * The four kinds of mapping: shared or private, of one object or of objects of
  * one's own. Who sees whose stores.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <sys/socket.h>
 

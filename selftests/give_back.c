@@ -3,7 +3,7 @@
  * Memory comes back: a reference leaked per fault would show in no counter of
  * the device, only in what the machine has left.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <limits.h>
 

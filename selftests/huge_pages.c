@@ -3,7 +3,7 @@
  * What is true of pages stays true where an object has huge pages for them: the
  * end of file, holes, copies, mappings and loss are exact to the page.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <linux/falloc.h>
 #include <sys/uio.h>

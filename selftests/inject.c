@@ -3,7 +3,7 @@
  * Injection: which event of which page a rule acts on, how often, and what whoever
  * meets it sees.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <time.h>
 

@@ -6,7 +6,7 @@
  * through the 32-bit one, which a 64-bit process reaches with int 0x80, and
  * must answer alike.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <stddef.h>
 #include <sys/syscall.h>

@@ -5,7 +5,7 @@
  * Over it, touching a new page is SIGBUS and writing one is ENOSPC; what was
  * there stays, and room that is given back can be used at once.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "bytes.h"
 #include "device.h"

@@ -4,7 +4,7 @@
  * descriptors. They are the file's: they bind all who have it open, however
  * they came by it, and nobody else; and they stop no one who does not ask.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <sys/file.h>
 

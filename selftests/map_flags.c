@@ -2,7 +2,7 @@
 /*
  * The flags of mmap(2): populating, locking, placing; and those refused.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <sys/resource.h>
 

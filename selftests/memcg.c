@@ -3,7 +3,7 @@
  * Memory control groups: an object's pages count against the group of whoever
  * brought them in, and its limit holds.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "bytes.h"
 #include "child.h"

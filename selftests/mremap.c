@@ -3,7 +3,7 @@
  * Mappings that grow, shrink, move and lose parts: what they show follows the
  * object, and private copies go where the mapping goes.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "address.h"
 #include "backend.h"

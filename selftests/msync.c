@@ -3,7 +3,7 @@
  * msync(2) and fsync(2) of memory without a store: nothing to write, and every
  * argument checked all the same.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "backend.h"
 #include "bytes.h"

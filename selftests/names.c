@@ -3,7 +3,7 @@
  * Giving names to objects: which names there are, what appears in /dev, who may
  * do it. mmapdev only.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <dirent.h>
 #include <sys/fsuid.h>

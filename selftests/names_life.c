@@ -3,7 +3,7 @@
  * Named objects: what unrelated processes share by the name, how long it lives,
  * and what sysfs tells of it. mmapdev only.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <dirent.h>
 #include <sys/sysmacros.h>

@@ -3,7 +3,7 @@
  * Names that many want at once, and names that go while they are opened.
  * mmapdev only.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <sched.h>
 #include <sys/mount.h>

@@ -2,7 +2,7 @@
 /*
  * What udev is told when a name comes and goes. mmapdev only.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <linux/netlink.h>
 #include <poll.h>

@@ -3,7 +3,7 @@
  * The device node: an object without an end until it is sized, and what the
  * VFS says of a character device. mmapdev only.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <sys/uio.h>
 

@@ -3,7 +3,7 @@
  * An object and its pages live exactly as long as somebody has it open or
  * mapped, as the device's counts tell.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "backend.h"
 #include "child.h"

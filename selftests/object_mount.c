@@ -5,7 +5,7 @@
  *
  * Each test is in a mount namespace of its own, which goes with it.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <dirent.h>
 #include <sched.h>

@@ -5,7 +5,7 @@
  *
  * This takes a few pages of real memory away until the next boot.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "backend.h"
 #include "bytes.h"

@@ -3,7 +3,7 @@
  * What /proc tells of a mapping: its line in maps, its sums in smaps, its
  * pages in pagemap, and its file in map_files.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <sys/sysmacros.h>
 

@@ -3,7 +3,7 @@
  * What a mapping may be, by how the object was opened; what a protection
  * stops; and what mmap(2) and mprotect(2) refuse.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <sys/statvfs.h>
 

@@ -4,7 +4,7 @@
  * between barriers, so that what may be there after a round is known exactly,
  * whoever was first.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <sched.h>
 

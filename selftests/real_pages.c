@@ -3,7 +3,7 @@
  * Mapped pages are pages like all others: the kernel can take hold of them for
  * direct I/O, pipes and io_uring.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <liburing.h>
 #include <sys/uio.h>

@@ -4,7 +4,7 @@
  * and ptrace(2). Both processes have the mappings at the same addresses; the
  * other one has never touched them.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <sys/ptrace.h>
 #include <sys/uio.h>

@@ -3,7 +3,7 @@
  * Locks that live in shared memory: robust mutexes, condition variables,
  * barriers, and the futexes below them, which the kernel finds by the page.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <linux/futex.h>
 #include <pthread.h>

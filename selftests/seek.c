@@ -3,7 +3,7 @@
  * lseek(2): positions, and the exact bounds of data and holes; of durable
  * objects, too, as beside them a file of ext4 has them.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <linux/falloc.h>
 

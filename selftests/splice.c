@@ -3,7 +3,7 @@
  * Moving bytes without a buffer of one's own: splice(2) to and from pipes,
  * sendfile(2), copy_file_range(2).
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <sys/sendfile.h>
 #include <sys/socket.h>

@@ -3,7 +3,7 @@
  * Counters: each event counts once, in its object and in the totals.
  * mmapdev only.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "bytes.h"
 #include "child.h"

@@ -2,7 +2,7 @@
 /*
  * Trace events: what happens to an object, line by line. mmapdev only.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <stdarg.h>
 

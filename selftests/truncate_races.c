@@ -3,7 +3,7 @@
  * Bytes that come and go while others look: nobody sees what was never written,
  * nor what was dropped before the look began.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include <linux/falloc.h>
 #include <sched.h>

@@ -2,7 +2,7 @@
 /*
  * Fresh memory is zero and appears only as it is touched.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "backend.h"
 #include "trap.h"
