@@ -278,6 +278,39 @@ static inline const char *durable_states(const struct durable *d, size_t count)
 	return shown;
 }
 
+/*
+ * What MMAPDEV_IOC_UNSYNCED tells of an object's first pages: d dirty, p written
+ * back but pending, - a hole that is pending, . durable.
+ */
+static inline const char *durable_unsynced(const struct durable *d,
+					   size_t count)
+{
+	static const char why[] = {
+		[MMAPDEV_UNSYNCED_DIRTY] = 'd',
+		[MMAPDEV_UNSYNCED_WRITTEN] = 'p',
+		[MMAPDEV_UNSYNCED_HOLE] = '-',
+	};
+	static char shown[DURABLE_SHOWN + 1];
+	struct mmapdev_unsynced_page pages[DURABLE_SHOWN];
+	struct mmapdev_unsynced unsynced = {
+		.count = DURABLE_SHOWN,
+		.pages = (uintptr_t)pages,
+	};
+
+	if (ioctl(d->fd, MMAPDEV_IOC_UNSYNCED, &unsynced))
+		return "error";
+	memset(shown, '.', count);
+	shown[count] = '\0';
+	for (size_t i = 0; i < unsynced.count; i++) {
+		size_t index = pages[i].offset / getpagesize();
+
+		if (index >= count)
+			return "past the end";
+		shown[index] = why[pages[i].why];
+	}
+	return shown;
+}
+
 /* MMAPDEV_IOC_CRASH: pages lost, or -1 with errno. */
 static inline long crash_call(int fd, unsigned int flags)
 {
@@ -303,21 +336,24 @@ static inline int ext4_cut(struct durable *d)
 	return 0;
 }
 
-/* Cut the power; from then on d is what survived. 0, or -1. */
-static inline int durable_cut(struct durable *d)
+/* After a power cut, go on with a new open file: 0, or -1. */
+static inline int durable_revive(struct durable *d)
 {
-	int fd;
+	int fd = durable_open(d, O_RDWR);
 
-	if (d->kind == EXT4)
-		return ext4_cut(d);
-	if (crash_call(d->fd, 0) < 0)
-		return -1;
-	fd = durable_open(d, O_RDWR);
 	if (fd < 0)
 		return -1;
 	close(d->fd);
 	d->fd = fd;
 	return 0;
+}
+
+/* Cut the power; from then on d is what survived. 0, or -1. */
+static inline int durable_cut(struct durable *d)
+{
+	if (d->kind == EXT4)
+		return ext4_cut(d);
+	return crash_call(d->fd, 0) < 0 ? -1 : durable_revive(d);
 }
 
 /* Add a rule for pages from `first` on, 0 for no end: its id, or 0. */

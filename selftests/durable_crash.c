@@ -12,6 +12,7 @@
 
 #include "child.h"
 #include "durable.h"
+#include "hold.h"
 #include "slow.h"
 #include "trap.h"
 
@@ -260,6 +261,153 @@ TEST_F(crash, revert_undoes_shrink_and_punch_for_mappings)
 	ASSERT_LE(0, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
 	EXPECT_EQ('b', self->p[self->page]);
 	EXPECT_EQ('g', self->p[6 * self->page]);
+}
+
+/* A touch that waits on its way while the power is cut. */
+struct touch {
+	const struct durable *d;
+	unsigned int event;
+	int flags;	/* of the mapping */
+	bool loaded;	/* the page is mapped already, to be read */
+};
+
+static const struct touch touches[] = {
+	{ .event = MMAPDEV_EVENT_FAULT_READ, .flags = MAP_SHARED },
+	{ .event = MMAPDEV_EVENT_FAULT_READ, .flags = MAP_PRIVATE },
+	{ .event = MMAPDEV_EVENT_FAULT_WRITE, .flags = MAP_SHARED },
+	{ .event = MMAPDEV_EVENT_FAULT_WRITE, .flags = MAP_PRIVATE },
+	{ .event = MMAPDEV_EVENT_MKWRITE, .flags = MAP_SHARED },
+	{ .event = MMAPDEV_EVENT_MKWRITE, .flags = MAP_SHARED, .loaded = true },
+};
+
+#define TOUCHES	(sizeof(touches) / sizeof(touches[0]))
+
+/* 0 if it goes through, 2 for SIGBUS at the address. */
+static int touch_result(struct trap t, const void *at)
+{
+	if (!t.signo)
+		return 0;
+	return t.signo == SIGBUS && t.code == BUS_ADRERR && t.addr == at ? 2 :
+									   3;
+}
+
+/* Touch the third page as the event wants it. */
+static int touch_page(void *arg, struct turn *t)
+{
+	const struct touch *touch = arg;
+	unsigned char *p = mmap(NULL, DURABLE_PAGES * getpagesize(), RW,
+				touch->flags, touch->d->fd, 0);
+	unsigned char *at = p + 2 * getpagesize() + 5;
+
+	if (p == MAP_FAILED || (touch->loaded && *at != 'c'))
+		return 1;
+	if (turn_done(t) || turn_wait(t))
+		return 1;
+	return touch_result(touch->event == MMAPDEV_EVENT_FAULT_READ ?
+			    trap_load(at) : trap_store(at, 'x'), at);
+}
+
+TEST_F(crash, touches_that_wait_meanwhile_give_sigbus_and_change_nothing)
+{
+	for (size_t i = 0; i < TOUCHES; i++) {
+		struct touch touch = touches[i];
+		bool in_time = false;
+		int status = -1;
+		struct hold h;
+
+		touch.d = &self->d;
+		FOR_LONGER_HOLDS(ms) {
+			ASSERT_EQ(0, hold_start(&h, self->d.fd, touch.event, ms,
+						touch_page, &touch));
+			ASSERT_LE(0, crash_call(self->d.fd, 0));
+			in_time = hold_lasts(&h);
+			status = hold_end(&h);
+			ASSERT_EQ(0, durable_revive(&self->d));
+			if (in_time)
+				break;
+		}
+		ASSERT_TRUE(in_time);
+		ASSERT_EQ(2, status) TH_LOG("touch %zu", i);
+		EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+		EXPECT_STREQ("cccccccc", durable_states(&self->d,
+							DURABLE_PAGES));
+		EXPECT_STREQ("........", durable_unsynced(&self->d,
+							  DURABLE_PAGES));
+	}
+}
+
+/* After a revert they go on: what is stored was stored after the cut. */
+TEST_F(crash, touches_that_wait_meanwhile_go_on_after_a_revert)
+{
+	for (size_t i = 0; i < TOUCHES; i++) {
+		struct touch touch = touches[i];
+		bool stores = touch.flags == MAP_SHARED &&
+			      touch.event != MMAPDEV_EVENT_FAULT_READ;
+		bool in_time = false;
+		struct hold h;
+
+		touch.d = &self->d;
+		FOR_LONGER_HOLDS(ms) {
+			ASSERT_EQ(0, hold_start(&h, self->d.fd, touch.event, ms,
+						touch_page, &touch));
+			ASSERT_LE(0, crash_call(self->d.fd,
+						MMAPDEV_CRASH_REVERT));
+			in_time = hold_lasts(&h);
+			EXPECT_EQ(0, hold_end(&h));
+			if (in_time)
+				break;
+			ASSERT_LE(0, crash_call(self->d.fd,
+						MMAPDEV_CRASH_REVERT));
+		}
+		ASSERT_TRUE(in_time);
+		EXPECT_STREQ(stores ? "ab?defgh" : "abcdefgh",
+			     file_bytes(self->d.fd));
+		EXPECT_STREQ(stores ? "..d....." : "........",
+			     durable_unsynced(&self->d, DURABLE_PAGES));
+		EXPECT_EQ(stores, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
+		EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+	}
+}
+
+/*
+ * A touch that brings a page into memory: it comes before the cut, or does not go
+ * through. Exits with what a second one gives, which comes after the cut.
+ */
+static int touch_and_look(void *arg, struct turn *t)
+{
+	const struct touch *touch = arg;
+	unsigned char *p = mmap(NULL, DURABLE_PAGES * getpagesize(), RW,
+				touch->flags, touch->d->fd, 0);
+	unsigned char *at = p + 2 * getpagesize() + 5;
+
+	if (p == MAP_FAILED || turn_done(t) || turn_wait(t) ||
+	    touch_result(trap_load(at), at) == 3 || turn_done(t) ||
+	    turn_wait(t))
+		return 1;
+	return touch_result(trap_load(at), at);
+}
+
+TEST_F(crash, touches_that_load_a_page_meanwhile_leave_none_mapped)
+{
+	ASSERT_EQ(0, munmap(self->p, self->length));
+	self->p = NULL;
+	FOR_SHARED_AND_PRIVATE(flags) {
+		struct touch touch = { .d = &self->d, .flags = flags };
+		struct hold h;
+
+		ASSERT_EQ(0, posix_fadvise(self->d.fd, 0, 0,
+					   POSIX_FADV_DONTNEED));
+		ASSERT_EQ(0, hold_start(&h, self->d.fd, MMAPDEV_EVENT_ALLOCATE,
+					100, touch_and_look, &touch));
+		ASSERT_EQ(0, crash_call(self->d.fd, 0));
+		/* The cut has waited for the touch. */
+		EXPECT_FALSE(hold_lasts(&h));
+		ASSERT_EQ(0, child_done(&h.c));
+		ASSERT_EQ(0, child_go(&h.c));
+		EXPECT_EQ(2, hold_end(&h));
+		ASSERT_EQ(0, durable_revive(&self->d));
+		EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+	}
 }
 
 /* What a cut says it lost, in each way that a page can be not durable. */
