@@ -410,6 +410,71 @@ TEST_F(crash, touches_that_load_a_page_meanwhile_leave_none_mapped)
 	}
 }
 
+/* Calls that promise what a cut, while they are at it, takes. */
+enum promise { MSYNC, FSYNC, FDATASYNC, DSYNC_WRITE, PROMISES };
+
+struct promising {
+	struct durable d;
+	unsigned char *p;
+	enum promise promise;
+};
+
+/* The error number that the call gives, or 0. */
+static int promise_page(void *arg, struct turn *t)
+{
+	struct promising *w = arg;
+	int fd = durable_open(&w->d, O_RDWR | O_DSYNC);
+	int ret;
+
+	if (fd < 0 || turn_done(t) || turn_wait(t))
+		return 127;
+	switch (w->promise) {
+	case MSYNC:
+		ret = msync(w->p, getpagesize(), MS_SYNC);
+		break;
+	case FSYNC:
+		ret = fsync(fd);
+		break;
+	case FDATASYNC:
+		ret = fdatasync(fd);
+		break;
+	default:
+		ret = page_write(fd, 0, 'x');
+	}
+	return ret ? errno : 0;
+}
+
+TEST_F(crash, sync_that_a_revert_comes_into_gives_eio)
+{
+	unsigned int events[] = { MMAPDEV_EVENT_WRITEBACK,
+				  MMAPDEV_EVENT_FLUSH };
+
+	for (int i = 0; i < 2 * PROMISES; i++) {
+		struct promising w = { self->d, self->p, i / 2 };
+		int status = -1;
+		struct hold h;
+		long lost = 0;
+
+		FOR_LONGER_HOLDS(ms) {
+			memset(self->p, 'x', self->page);
+			ASSERT_EQ(0, hold_start(&h, self->d.fd, events[i % 2],
+						ms, promise_page, &w));
+			lost = crash_call(self->d.fd, MMAPDEV_CRASH_REVERT);
+			status = hold_end(&h);
+			/* Else the sync was over before the cut began. */
+			if (lost)
+				break;
+			memset(self->p, 'a', self->page);
+			ASSERT_EQ(0, fsync(self->d.fd));
+		}
+		ASSERT_EQ(1, lost);
+		EXPECT_EQ(EIO, status) TH_LOG("call %d", i);
+		EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+		/* It is told once, to that call. */
+		EXPECT_EQ(0, fsync(self->d.fd));
+	}
+}
+
 /* What a cut says it lost, in each way that a page can be not durable. */
 TEST_F(crash, lost_counts_exactly_the_pages_that_were_not_durable)
 {
