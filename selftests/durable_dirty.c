@@ -11,6 +11,7 @@
 #include "harness.h"
 
 #include <liburing.h>
+#include <linux/falloc.h>
 #include <sys/uio.h>
 
 #include "address.h"
@@ -252,6 +253,73 @@ TEST_F(dirty_private, copies_leave_the_page_as_it_is_dirty_or_clean)
 	EXPECT_DIRTY("cdcccccc", "aXcdefgh");
 	EXPECT_EQ('z', q[self->page]);
 	EXPECT_TRUE(bytes_are(q + self->page + 1, 'X', self->page - 1));
+}
+
+#define PUNCH	(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
+
+#define WRITE_AND_WAIT	(SYNC_FILE_RANGE_WAIT_BEFORE |			\
+			 SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER)
+
+/* Pages in the store alone: flushed, written back only, new; and a hole. */
+TEST_F(dirty_private, copies_of_pages_that_are_not_cached_have_what_is_stored)
+{
+	static const char stored[] = "aX0defghI";
+	struct mmapdev_stats before, after;
+	unsigned char *q;
+
+	memset(self->p + self->page, 'X', self->page);
+	ASSERT_EQ(0, page_write(self->d.fd, DURABLE_PAGES, 'I'));
+	ASSERT_EQ(0, fallocate(self->d.fd, PUNCH, 2 * self->page, self->page));
+	ASSERT_EQ(0, sync_file_range(self->d.fd, 0, 0, WRITE_AND_WAIT));
+	ASSERT_EQ(0, munmap(self->p, self->length));
+	self->p = NULL;
+	ASSERT_EQ(0, drop_caches("3"));
+	if (self->d.kind != EXT4) {
+		ASSERT_EQ(0, durable_info(&self->d).resident);
+		before = durable_stats(&self->d);
+	}
+	q = mmap(NULL, self->length + self->page, RW, MAP_PRIVATE, self->d.fd,
+		 0);
+	ASSERT_NE(MAP_FAILED, q);
+	for (int i = 0; i <= DURABLE_PAGES; i++)
+		q[i * self->page + 9] = 'z';
+	for (int i = 0; i <= DURABLE_PAGES; i++) {
+		unsigned char *at = q + i * self->page;
+		unsigned char byte = stored[i] == '0' ? 0 : stored[i];
+
+		EXPECT_TRUE(bytes_are(at, byte, 9));
+		EXPECT_EQ('z', at[9]);
+		EXPECT_TRUE(bytes_are(at + 10, byte, self->page - 10));
+	}
+	EXPECT_STREQ(stored, file_bytes(self->d.fd));
+	if (self->d.kind != EXT4) {
+		after = durable_stats(&self->d);
+		EXPECT_EQ(1, after.fault_cow_hole - before.fault_cow_hole);
+		EXPECT_EQ(DURABLE_PAGES + 1,
+			  after.fault_cow_source - before.fault_cow_source);
+		EXPECT_STREQ("cp-cccccp", durable_states(&self->d, 9));
+	}
+}
+
+/* The kernel's store to a private mapping takes the same way. */
+TEST_F(dirty_private, kernels_stores_copy_what_is_stored)
+{
+	unsigned char *q;
+
+	ASSERT_EQ(0, munmap(self->p, self->length));
+	self->p = NULL;
+	ASSERT_EQ(0, drop_caches("3"));
+	q = map_again(&self->d, MAP_PRIVATE);
+	ASSERT_NE(MAP_FAILED, q);
+	for (int i = 0; i < 2; i++) {
+		unsigned char *at = q + i * self->page;
+
+		ASSERT_EQ(1, pread(self->d.fd, at + 9, 1, 4 * self->page));
+		EXPECT_TRUE(bytes_are(at, 'a' + i, 9));
+		EXPECT_EQ('e', at[9]);
+		EXPECT_TRUE(bytes_are(at + 10, 'a' + i, self->page - 10));
+	}
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
 }
 
 TEST_F(dirty_private, kernels_stores_make_nothing_dirty)

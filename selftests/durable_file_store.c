@@ -140,6 +140,28 @@ TEST_F(file_store, pages_are_loaded_when_they_are_needed)
 	close(fd);
 }
 
+/* A fresh object has no page in memory, only in the file. */
+TEST_F(file_store, private_stores_copy_the_files_bytes)
+{
+	struct durable d = { .fd = durable_over(self->d.backing, 0, 0) };
+	unsigned char *p;
+
+	ASSERT_GE(d.fd, 0);
+	p = mmap(NULL, self->length, RW, MAP_PRIVATE, d.fd, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	for (int i = 0; i < DURABLE_PAGES; i += 3) {
+		unsigned char *at = p + i * self->page;
+
+		at[self->page - 1] = 'z';
+		EXPECT_TRUE(bytes_are(at, 'a' + i, self->page - 1));
+		EXPECT_EQ('z', at[self->page - 1]);
+	}
+	EXPECT_EQ(0, durable_stats(&d).fault_cow_hole);
+	EXPECT_STREQ("c..c..c.", durable_states(&d, DURABLE_PAGES));
+	EXPECT_STREQ("abcdefgh", file_bytes(d.fd));
+	close(d.fd);
+}
+
 TEST_F(file_store, file_has_the_bytes_after_the_sync_and_not_before)
 {
 	store_capitals(self->p, DURABLE_PAGES);
