@@ -51,6 +51,7 @@ const struct operation operations[] = {
 	  run_sync_range },
 	{ "write_through", 4, RANGE | TAKES_VALUE, 0, run_write_through },
 	{ "forget", 4, RANGE, 0, run_forget },
+	{ "uncache", 6, RANGE | TAKES_VALUE, 0, run_uncache },
 	{ "drop_caches", 1, TAKES_VALUE, CAN_BE_CUT, run_drop_caches },
 	{ "cut", 4, 0, CAN_BE_CUT | CAN_OWN_END, run_cut },
 	{ "cut_reopen", 3, TAKES_VALUE, CAN_BE_CUT | CAN_OWN_END,

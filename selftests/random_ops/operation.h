@@ -30,7 +30,7 @@ operation_fn run_reopen, run_stat, run_info;
 /* sync_calls.c */
 operation_fn run_msync, run_fsync, run_fdatasync, run_syncfs, run_sync_range,
 	     run_write_through;
-operation_fn run_forget, run_drop_caches;
+operation_fn run_forget, run_uncache, run_drop_caches;
 /* cut_calls.c */
 operation_fn run_cut, run_cut_reopen, run_states;
 

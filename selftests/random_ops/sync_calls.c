@@ -91,6 +91,31 @@ void run_forget(struct run *r, const struct step *s)
 		view_store(r);
 }
 
+/*
+ * Mapped pages are not forgotten. Without the mappings all pages go that can be
+ * had from the store again; what touches them first has to do so.
+ */
+void run_uncache(struct run *r, const struct step *s)
+{
+	run_unmap(r);
+	gave(r, s, 0, -posix_fadvise(r->o.fd, in_object(r, 0), r->model.max,
+				     POSIX_FADV_DONTNEED));
+	view_store(r);
+	if (!run_map(r))
+		return;
+	switch (s->value % 4) {
+	case 0:
+		run_private_store(r, s);
+		break;
+	case 1:
+		run_private_load(r, s);
+		break;
+	case 2:
+		run_store(r, s);
+		break;
+	}
+}
+
 /* It takes long, and all that the machine has cached: once in a while. */
 #define DROP_IN	64
 
