@@ -9,6 +9,8 @@
 #include <sched.h>
 
 #include "bytes.h"
+#include "durable.h"
+#include "hold.h"
 #include "race.h"
 #include "slow.h"
 #include "trap.h"
@@ -376,6 +378,220 @@ TEST_F(dropping_file, by_punching_leaves_private_stores)
 	for (int i = 0; i < PAGES; i++) {
 		EXPECT_EQ(0, object_byte(&self->o, i * self->page + 1));
 	}
+}
+
+/*
+ * Touches that are held on their way while the end of file moves below their
+ * page. Whether they come first or last, the page is neither mapped nor kept.
+ */
+FIXTURE(held) {
+	struct durable d;
+	struct object o;	/* the same, to be resized */
+	size_t page;
+};
+
+FIXTURE_VARIANT(held) {
+	bool durable;
+	enum durable_kind store;
+	enum backend_kind kind;
+};
+
+FIXTURE_VARIANT_ADD(held, mmapdev) { .kind = MMAPDEV };
+FIXTURE_VARIANT_ADD(held, object_file) { .kind = OBJFILE };
+FIXTURE_VARIANT_ADD(held, mmapdev_memory) {
+	.kind = OBJFILE, .durable = true, .store = MEMORY };
+FIXTURE_VARIANT_ADD(held, mmapdev_on_tmpfs) {
+	.kind = OBJFILE, .durable = true, .store = ON_TMPFS };
+
+FIXTURE_SETUP(held)
+{
+	self->page = getpagesize();
+	if (variant->durable)
+		self->d = durable_new(variant->store, 0, 0);
+	else
+		self->d = (struct durable) {
+			.fd = object_open(variant->kind).fd,
+			.backing = -1,
+		};
+	ASSERT_GE(self->d.fd, 0);
+	self->o = (struct object) { .kind = variant->kind, .fd = self->d.fd };
+}
+
+FIXTURE_TEARDOWN(held)
+{
+	durable_close(&self->d);
+}
+
+struct held_touch {
+	const struct object *o;
+	unsigned int event;
+	int flags;
+	bool store;
+};
+
+#define HELD_PAGE	4	/* of PAGES */
+
+/*
+ * The touch that is held may go through or not: it does if it comes before the
+ * end moves. Those of the next turn come after that. Exits with what the first
+ * gave: 0 or 2, or with another number if something was wrong.
+ */
+static int touch_held(void *arg, struct turn *t)
+{
+	const struct held_touch *touch = arg;
+	unsigned char *p = object_map(touch->o, PAGES * getpagesize(), RW,
+				      touch->flags);
+	unsigned char *at = p + HELD_PAGE * getpagesize() + 5;
+	struct trap first, seen;
+
+	if (p == MAP_FAILED || turn_done(t) || turn_wait(t))
+		return 10;
+	first = touch->store ? trap_store(at, 'x') : trap_load(at);
+	if (turn_done(t) || turn_wait(t))
+		return 11;
+	for (int store = 0; store < 2; store++) {
+		seen = store ? trap_store(at, 'x') : trap_load(at);
+		if (seen.signo != SIGBUS || seen.code != BUS_ADRERR ||
+		    seen.addr != at)
+			return 12 + store;
+	}
+	return first.signo ? 2 : 0;
+}
+
+/* Pages that are stored, if there is a store, and none of them in memory. */
+static int held_prepare(const struct durable *d, const struct object *o)
+{
+	if (object_resize(o, 0) || object_resize(o, PAGES * getpagesize()))
+		return -1;
+	if (!durable_info(d).store)
+		return 0;
+	if (durable_fill(d, PAGES))
+		return -1;
+	return posix_fadvise(d->fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
+/* Nothing is past the end, or comes to be seen when that moves back. */
+#define EXPECT_CUT_OFF() do {						\
+	EXPECT_EQ(PAGES - HELD_PAGE,					\
+		  strspn(durable_states(&self->d, PAGES) + HELD_PAGE,	\
+			 ".-"));					\
+	ASSERT_EQ(0, object_resize(&self->o, PAGES * self->page));	\
+	for (int i_ = HELD_PAGE; i_ < PAGES; i_++)			\
+		EXPECT_EQ(0, object_byte(&self->o,			\
+					 i_ * self->page + 5));		\
+} while (0)
+
+/* The page is being made; the end cannot move until it is mapped. */
+TEST_F(held, touches_that_make_a_page_leave_none_past_the_end)
+{
+	struct held_touch touches[] = {
+		{ .flags = MAP_SHARED },
+		{ .flags = MAP_PRIVATE },
+		{ .flags = MAP_SHARED, .store = true },
+		/* Without a store there is a hole, which makes no page. */
+		{ .flags = MAP_PRIVATE, .store = true },
+	};
+	int n = variant->durable ? 4 : 3;
+
+	for (int i = 0; i < n; i++) {
+		struct hold h;
+		int status;
+
+		touches[i].o = &self->o;
+		ASSERT_EQ(0, held_prepare(&self->d, &self->o));
+		ASSERT_EQ(0, hold_start(&h, self->d.fd, MMAPDEV_EVENT_ALLOCATE,
+					100, touch_held, &touches[i]));
+		ASSERT_EQ(0, object_resize(&self->o, HELD_PAGE * self->page));
+		EXPECT_FALSE(hold_lasts(&h));
+		ASSERT_EQ(0, child_done(&h.c));
+		ASSERT_EQ(0, child_go(&h.c));
+		status = hold_end(&h);
+		EXPECT_TRUE(status == 0 || status == 2)
+			TH_LOG("touch %d: %d", i, status);
+		EXPECT_CUT_OFF();
+	}
+}
+
+/* The touch has not looked where the end is. */
+TEST_F(held, touches_that_come_after_the_end_has_moved_give_sigbus)
+{
+	struct held_touch touches[] = {
+		{ .event = MMAPDEV_EVENT_FAULT_READ, .flags = MAP_SHARED },
+		{ .event = MMAPDEV_EVENT_FAULT_READ, .flags = MAP_PRIVATE },
+		{ .event = MMAPDEV_EVENT_FAULT_WRITE, .flags = MAP_SHARED,
+		  .store = true },
+		{ .event = MMAPDEV_EVENT_FAULT_WRITE, .flags = MAP_PRIVATE,
+		  .store = true },
+		/* Without a store nobody needs to know. */
+		{ .event = MMAPDEV_EVENT_MKWRITE, .flags = MAP_SHARED,
+		  .store = true },
+	};
+	int n = variant->durable ? 5 : 4;
+
+	for (int i = 0; i < n; i++) {
+		bool in_time = false;
+		struct hold h;
+		int status;
+
+		touches[i].o = &self->o;
+		FOR_LONGER_HOLDS(ms) {
+			ASSERT_EQ(0, held_prepare(&self->d, &self->o));
+			ASSERT_EQ(0, hold_start(&h, self->d.fd,
+						touches[i].event, ms,
+						touch_held, &touches[i]));
+			ASSERT_EQ(0, object_resize(&self->o,
+						   HELD_PAGE * self->page));
+			in_time = hold_lasts(&h);
+			ASSERT_EQ(0, child_done(&h.c));
+			ASSERT_EQ(0, child_go(&h.c));
+			status = hold_end(&h);
+			if (in_time)
+				break;
+		}
+		EXPECT_TRUE(in_time);
+		EXPECT_EQ(2, status) TH_LOG("touch %d", i);
+		EXPECT_CUT_OFF();
+	}
+}
+
+/* The page that waits to become dirty goes, and another comes in its place. */
+static int store_held(void *arg, struct turn *t)
+{
+	const struct object *o = arg;
+	unsigned char *p = object_map(o, PAGES * getpagesize(), RW, MAP_SHARED);
+
+	if (p == MAP_FAILED || turn_done(t) || turn_wait(t))
+		return 1;
+	memset(p + HELD_PAGE * getpagesize(), 'x', getpagesize());
+	return 0;
+}
+
+TEST_F(held, store_goes_to_the_page_that_is_there_now)
+{
+	char expected[PAGES + 1] = "000000";
+	bool in_time = false;
+	struct hold h;
+
+	if (!variant->durable)
+		return;
+	expected[HELD_PAGE] = 'x';
+	FOR_LONGER_HOLDS(ms) {
+		ASSERT_EQ(0, held_prepare(&self->d, &self->o));
+		ASSERT_EQ(0, hold_start(&h, self->d.fd, MMAPDEV_EVENT_MKWRITE,
+					ms, store_held, &self->o));
+		ASSERT_EQ(0, object_resize(&self->o, 0));
+		ASSERT_EQ(0, object_resize(&self->o, PAGES * self->page));
+		in_time = hold_lasts(&h);
+		EXPECT_EQ(0, hold_end(&h));
+		if (in_time)
+			break;
+	}
+	EXPECT_TRUE(in_time);
+	EXPECT_STREQ(expected, file_bytes(self->d.fd));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ(expected, file_bytes(self->d.fd));
+	self->o.fd = self->d.fd;
 }
 
 TEST_HARNESS_MAIN
