@@ -275,6 +275,67 @@ TEST_F(pending, durable_size_is_told)
 	EXPECT_EQ(3 * self->page + 1, durable_info(&self->d).durable_size);
 }
 
+/* Several objects, each with a dirty page, one of them with a name. */
+#define SEVERAL	4
+
+struct several {
+	struct durable d[SEVERAL];
+};
+
+static int several_new(struct several *s, enum durable_kind kind)
+{
+	struct mmapdev_name name = { .mode = 0600, .uid = -1, .gid = -1 };
+
+	snprintf(name.name, sizeof(name.name), "several-%d", getpid());
+	for (int i = 0; i < SEVERAL; i++) {
+		s->d[i] = durable_new(kind, getpagesize(), 0);
+		if (s->d[i].fd < 0 || page_write(s->d[i].fd, 0, 'A' + i))
+			return -1;
+	}
+	return ioctl(s->d[1].fd, MMAPDEV_IOC_SET_NAME, &name);
+}
+
+/* What the objects hold after a power cut each. */
+static const char *several_survivors(struct several *s)
+{
+	static char bytes[SEVERAL + 1];
+
+	ioctl(s->d[1].fd, MMAPDEV_IOC_REMOVE_NAME);
+	for (int i = 0; i < SEVERAL; i++) {
+		bytes[i] = durable_cut(&s->d[i]) ? '!' :
+						   *file_bytes(s->d[i].fd);
+		durable_close(&s->d[i]);
+	}
+	return bytes;
+}
+
+TEST_F(pending, sync_is_of_every_object)
+{
+	struct several s;
+
+	self->p[0] = 'x';
+	ASSERT_EQ(0, several_new(&s, variant->kind));
+	sync();
+	EXPECT_STREQ("ABCD", several_survivors(&s));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("?bcdefgh", file_bytes(self->d.fd));
+}
+
+/* By an object's descriptor, whichever it is. */
+TEST_F(pending, syncfs_is_of_every_object)
+{
+	for (int i = 0; i < SEVERAL; i += SEVERAL - 1) {
+		struct several s;
+
+		self->p[i * self->page] = 'x';
+		ASSERT_EQ(0, several_new(&s, variant->kind));
+		ASSERT_EQ(0, syncfs(s.d[i].fd));
+		EXPECT_STREQ("ABCD", several_survivors(&s));
+		ASSERT_EQ(0, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
+	}
+	EXPECT_STREQ("?bc?efgh", file_bytes(self->d.fd));
+}
+
 /* The end of file, and pages taken away. */
 DURABLE_FIXTURE(size);
 ALL_KINDS(size);
