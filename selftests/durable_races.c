@@ -6,7 +6,9 @@
 #include "harness.h"
 
 #include "child.h"
+#include "device.h"
 #include "durable.h"
+#include "hold.h"
 #include "slow.h"
 
 #define PAGES	64	/* many to be flushed at a time */
@@ -133,6 +135,113 @@ TEST_F(seeks, beside_syncs_miss_no_page_and_no_hole)
 	}
 	EXPECT_EQ(0, child_go(&c));
 	EXPECT_EQ(0, child_end(&c));
+}
+
+/*
+ * Pages that become dirty again while a flush makes what they were durable: a
+ * stored one and a hole, and a third that stays as it is. Each has a place to be
+ * written back to, as any dirty page has, so that no limit can take it away.
+ */
+FIXTURE(dirty_again) {
+	struct durable d;
+	struct object other;	/* with a page: a limit of 0 would be none */
+	size_t page;
+	unsigned char *p;
+	struct knob limit;
+};
+
+FIXTURE_VARIANT(dirty_again) {
+	enum durable_kind kind;
+};
+
+OBJECT_KINDS(dirty_again);
+
+#define AGAIN_PAGES	3
+
+FIXTURE_SETUP(dirty_again)
+{
+	if (!durable_possible(variant->kind))
+		SKIP(return, "no ext4 on a loop device");
+	self->page = getpagesize();
+	self->d = durable_new(variant->kind, AGAIN_PAGES * self->page,
+			      MMAPDEV_AFTER_ERROR_DIRTY);
+	ASSERT_GE(self->d.fd, 0);
+	self->p = mmap(NULL, AGAIN_PAGES * self->page, RW, MAP_SHARED,
+		       self->d.fd, 0);
+	ASSERT_NE(MAP_FAILED, self->p);
+	memset(self->p, 'a', self->page);
+	ASSERT_EQ(0, fsync(self->d.fd));
+	self->other = object_open(OBJFILE);
+	ASSERT_EQ(1, write(self->other.fd, "x", 1));
+}
+
+/* In the parent, so that a test that dies leaves no limit behind. */
+FIXTURE_TEARDOWN_PARENT(dirty_again)
+{
+	EXPECT_EQ(0, knob_restore(&self->limit));
+}
+
+/* The first two are dirty again, and have what they need for a sync. */
+#define EXPECT_DIRTY_AGAIN() do {					\
+	EXPECT_STREQ("dd.", durable_unsynced(&self->d, AGAIN_PAGES));	\
+	EXPECT_STREQ("dd", durable_states(&self->d, 2));		\
+	ASSERT_EQ(0, limit_set(&self->limit,				\
+			       durable_info(&self->d).used));		\
+	EXPECT_EQ(0, fsync(self->d.fd));				\
+	EXPECT_STREQ("...", durable_unsynced(&self->d, AGAIN_PAGES));	\
+	ASSERT_EQ(0, durable_cut(&self->d));				\
+	EXPECT_STREQ("yy0", file_bytes(self->d.fd));			\
+} while (0)
+
+static int sync_once(void *arg, struct turn *t)
+{
+	const struct durable *d = arg;
+
+	if (turn_done(t) || turn_wait(t))
+		return 1;
+	return fsync(d->fd) ? 2 : 0;
+}
+
+TEST_F(dirty_again, during_a_flush_keeps_its_place_in_the_limit)
+{
+	bool in_time = false;
+	struct hold h;
+
+	FOR_LONGER_HOLDS(ms) {
+		memset(self->p, 'x', 2 * self->page);
+		ASSERT_EQ(0, hold_start(&h, self->d.fd, MMAPDEV_EVENT_FLUSH, ms,
+					sync_once, &self->d));
+		/* Written back: stores from here on are not of this flush. */
+		memset(self->p, 'y', 2 * self->page);
+		in_time = hold_lasts(&h);
+		EXPECT_EQ(0, hold_end(&h));
+		if (in_time)
+			break;
+		ASSERT_EQ(0, fallocate(self->d.fd, FALLOC_FL_PUNCH_HOLE |
+				       FALLOC_FL_KEEP_SIZE, self->page,
+				       self->page));
+		ASSERT_EQ(0, fsync(self->d.fd));
+	}
+	EXPECT_TRUE(in_time);
+	EXPECT_DIRTY_AGAIN();
+}
+
+/* The flush has what was written back first; what came then failed. */
+TEST_F(dirty_again, by_a_writeback_that_fails_keeps_its_place_in_the_limit)
+{
+	memset(self->p, 'x', 2 * self->page);
+	ASSERT_EQ(0, sync_file_range(self->d.fd, 0, 0,
+				     SYNC_FILE_RANGE_WAIT_BEFORE |
+				     SYNC_FILE_RANGE_WRITE |
+				     SYNC_FILE_RANGE_WAIT_AFTER));
+	EXPECT_STREQ("pp.", durable_unsynced(&self->d, AGAIN_PAGES));
+	memset(self->p, 'y', 2 * self->page);
+	ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_WRITEBACK,
+				  MMAPDEV_ACTION_EIO, 0, 0));
+	EXPECT_EQ(-1, fsync(self->d.fd));
+	EXPECT_EQ(EIO, errno);
+	ASSERT_EQ(0, durable_unrule(&self->d, 0));
+	EXPECT_DIRTY_AGAIN();
 }
 
 int main(int argc, char **argv)
