@@ -14,6 +14,7 @@
 #include "bytes.h"
 #include "child.h"
 #include "device.h"
+#include "durable.h"
 #include "trap.h"
 
 #define ROOM	16	/* pages that can be there */
@@ -222,6 +223,108 @@ TEST_F(room, failing_allocations_lose_no_store)
 		EXPECT_EQ(0, child_end(&c[i]));
 	}
 	EXPECT_GE(STORERS, object_resident(&self->o));
+}
+
+/*
+ * Durable objects: what was reserved for pages that are not given is given back.
+ * They have stored pages, one that is dirty, holes, and a hole with a page of
+ * zeros in memory.
+ */
+FIXTURE(durable_room) {
+	struct durable d;
+	size_t page;
+	struct knob limit;
+};
+
+FIXTURE_VARIANT(durable_room) {
+	enum durable_kind kind;
+};
+
+DURABLE_VARIANT(durable_room, mmapdev_memory, .kind = MEMORY);
+DURABLE_VARIANT(durable_room, mmapdev_on_tmpfs, .kind = ON_TMPFS);
+
+#define STORED		4	/* pages, the first of which is dirty */
+#define WHOLE		40	/* pages of the size */
+
+FIXTURE_SETUP(durable_room)
+{
+	unsigned char *p;
+
+	self->page = getpagesize();
+	self->d = durable_new(variant->kind, STORED * self->page, 0);
+	ASSERT_GE(self->d.fd, 0);
+	ASSERT_EQ(0, durable_fill(&self->d, STORED));
+	ASSERT_EQ(0, ftruncate(self->d.fd, WHOLE * self->page));
+	p = mmap(NULL, WHOLE * self->page, RW, MAP_SHARED, self->d.fd, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	memset(p, 'A', self->page);
+	EXPECT_EQ(0, p[5 * self->page]);
+	ASSERT_EQ(0, munmap(p, WHOLE * self->page));
+}
+
+FIXTURE_TEARDOWN_PARENT(durable_room)
+{
+	EXPECT_EQ(0, knob_restore(&self->limit));
+}
+
+static long file_blocks(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) ? -1 : st.st_blocks;
+}
+
+/* The call must give this error, and change nothing that can be counted. */
+#define EXPECT_NOTHING_KEPT(error, call) do {				\
+	uint64_t used_ = durable_info(&self->d).used;			\
+	long blocks_ = file_blocks(self->d.fd);				\
+									\
+	errno = 0;							\
+	EXPECT_EQ(-1, (call));						\
+	EXPECT_EQ((error), errno);					\
+	EXPECT_EQ(used_, durable_info(&self->d).used);			\
+	EXPECT_EQ(blocks_, file_blocks(self->d.fd));			\
+	EXPECT_STREQ("d.......................................",	\
+		     durable_unsynced(&self->d, WHOLE));		\
+	EXPECT_EQ(WHOLE * self->page, file_size(self->d.fd));		\
+	EXPECT_STREQ("Abcd000000000000000000000000000000000000",	\
+		     file_bytes(self->d.fd));				\
+} while (0)
+
+TEST_F(durable_room, allocation_over_the_limit_keeps_no_reservation)
+{
+	int modes[] = { 0, FALLOC_FL_KEEP_SIZE };
+	uint64_t used = durable_info(&self->d).used;
+
+	ASSERT_EQ(0, limit_set(&self->limit, used + ROOM * self->page));
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
+		EXPECT_NOTHING_KEPT(ENOSPC, fallocate(self->d.fd, modes[i], 0,
+						      WHOLE * self->page));
+	/* The room is there still, all of it and no more. */
+	EXPECT_EQ(-1, fallocate(self->d.fd, 0, STORED * self->page,
+				(ROOM + 1) * self->page));
+	EXPECT_EQ(0, fallocate(self->d.fd, 0, STORED * self->page,
+			       ROOM * self->page));
+	EXPECT_EQ(used + ROOM * self->page, durable_info(&self->d).used);
+	EXPECT_EQ(0, fsync(self->d.fd));
+}
+
+TEST_F(durable_room, allocation_that_fails_half_way_keeps_no_reservation)
+{
+	struct { int action, error; } cases[] = {
+		{ MMAPDEV_ACTION_EIO, EIO },
+		{ MMAPDEV_ACTION_ENOSPC, ENOSPC },
+		{ MMAPDEV_ACTION_ENOMEM, ENOMEM },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_ALLOCATE,
+					  cases[i].action, 20, 1));
+		EXPECT_NOTHING_KEPT(cases[i].error,
+				    fallocate(self->d.fd, 0, 0,
+					      WHOLE * self->page));
+		ASSERT_EQ(0, durable_unrule(&self->d, 0));
+	}
 }
 
 TEST_HARNESS_MAIN
