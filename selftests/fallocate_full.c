@@ -327,4 +327,17 @@ TEST_F(durable_room, allocation_that_fails_half_way_keeps_no_reservation)
 	}
 }
 
+/* What is left of a page at the new end has to be stored with zeros after it. */
+TEST_F(durable_room, truncation_within_a_page_over_the_limit_changes_nothing)
+{
+	uint64_t used = durable_info(&self->d).used;
+
+	ASSERT_EQ(0, limit_set(&self->limit, used));
+	EXPECT_NOTHING_KEPT(ENOSPC, ftruncate(self->d.fd, 2 * self->page + 9));
+	/* Of a page that is dirty there is room for what is left. */
+	EXPECT_EQ(0, ftruncate(self->d.fd, 9));
+	EXPECT_EQ(9, file_size(self->d.fd));
+	EXPECT_EQ(0, fsync(self->d.fd));
+}
+
 TEST_HARNESS_MAIN
