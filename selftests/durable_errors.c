@@ -377,6 +377,35 @@ TEST_F(failing_store, pages_are_lost_tried_again_or_shown_as_the_file_has_them)
 	close(other);
 }
 
+/*
+ * A hole is tried again whatever becomes of pages: nobody could store it again.
+ * Before ext4 makes one, it writes what is dirty there, which its disk refuses.
+ */
+TEST_F(failing_store, hole_that_the_file_did_not_take_is_tried_again)
+{
+	unsigned long long per_page = self->page / SECTOR;
+	unsigned long long sector = file_sector(self->d.backing);
+
+	ASSERT_LT(0, sector);
+	ASSERT_EQ(0, settle(self->d.backing));
+	ASSERT_EQ(0, disk_break(&disk, sector + 3 * per_page, per_page));
+	ASSERT_EQ(0, page_write(self->d.backing, 3, 'x'));
+	ASSERT_EQ(0, fallocate(self->d.fd, FALLOC_FL_PUNCH_HOLE |
+			       FALLOC_FL_KEEP_SIZE, 3 * self->page,
+			       self->page));
+	memset(self->p + 5 * self->page, 'F', self->page);
+	EXPECT_EQ(EIO, sync_result(fsync(self->d.fd)));
+	ASSERT_EQ(0, disk_repair(&disk));
+	EXPECT_EQ('-', durable_unsynced(&self->d, DURABLE_PAGES)[3]);
+	EXPECT_STREQ("abc0eFgh", file_bytes(self->d.fd));
+
+	EXPECT_EQ(0, sync_result(fsync(self->d.fd)));
+	EXPECT_EQ('.', durable_unsynced(&self->d, DURABLE_PAGES)[3]);
+	EXPECT_EQ('0', disk_bytes(self->d.backing)[3]);
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_EQ('0', file_bytes(self->d.fd)[3]);
+}
+
 /* With the default, states tell that a power cut would change the page. */
 DURABLE_FIXTURE(lost);
 OBJECT_KINDS(lost);
