@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Dense access: which pages an object makes ahead, and of what size. mmapdev only.
+ * Dense access: which pages an object makes ahead, of what size (mmapdev only),
+ * and where they are mapped.
  *
  * A claim of a number of faults is one about page tables, too: a page that is
  * there and mapped gives none.
@@ -11,6 +12,7 @@
 #include "child.h"
 #include "device.h"
 #include "huge.h"
+#include "neighbours.h"
 #include "procfs.h"
 #include "trap.h"
 
@@ -269,6 +271,173 @@ TEST_F(dense, limit_lets_as_many_pages_be_touched_as_without)
 		touched++;
 	EXPECT_EQ(0, knob_restore(&limit));
 	EXPECT_EQ(100, touched);
+}
+
+/*
+ * Mappings that begin anywhere in the object, and anywhere in a page table: what
+ * faults map must be inside, whatever is there. This is true of any file.
+ */
+FIXTURE(inside) {
+	struct object o;
+	size_t page;
+	size_t per_huge;
+	size_t pages;		/* of the object */
+	int beside;
+};
+
+FIXTURE_VARIANT(inside) {
+	enum backend_kind kind;
+};
+
+FILE_VARIANTS(inside);
+
+FIXTURE_SETUP(inside)
+{
+	self->page = getpagesize();
+	self->per_huge = huge_bytes() / self->page;
+	if (!self->per_huge)
+		SKIP(return, "no huge pages in this kernel");
+	self->pages = 3 * self->per_huge;
+	self->o = object_open(variant->kind);
+	ASSERT_GE(self->o.fd, 0);
+	self->beside = neighbours_file();
+	ASSERT_GE(self->beside, 0);
+}
+
+FIXTURE_TEARDOWN(inside)
+{
+	object_close(&self->o);
+	close(self->beside);
+}
+
+/* What there is before a mapping is touched. */
+enum there {
+	NOTHING,	/* no page at all */
+	LARGE_BEFORE,	/* as large a folio as fits, just before it */
+	SINGLE,		/* its pages and some beside, each a folio */
+	LARGE,		/* all pages, in large folios */
+};
+
+/* Have large folios in a range of at least one huge page, as far as it goes. */
+static int make_large(const struct object *o, size_t first, size_t end)
+{
+	size_t page = getpagesize(), length = (end - first) * page;
+	unsigned char *p = object_map_at(o, NULL, length, RW, MAP_SHARED,
+					 first * page);
+
+	if (p == MAP_FAILED || madvise(p, length, MADV_HUGEPAGE))
+		return -1;
+	for (size_t at = 0; at < length; at += huge_bytes())
+		p[at] = 0;
+	p[length - page] = 0;
+	return munmap(p, length);
+}
+
+/* Have single pages in a range. */
+static int make_single(const struct object *o, size_t first, size_t end)
+{
+	for (size_t i = first; i < end; i++)
+		if (pwrite(o->fd, "", 1, i * getpagesize()) != 1)
+			return -1;
+	return 0;
+}
+
+static int prepare(const struct object *o, enum there what, size_t first,
+		   size_t length, size_t pages)
+{
+	size_t per_huge = huge_bytes() / getpagesize();
+
+	if (object_resize(o, 0) || object_resize(o, pages * getpagesize()))
+		return -1;
+	switch (what) {
+	case LARGE_BEFORE:
+		return make_large(o, first - per_huge, first);
+	case SINGLE:
+		return make_single(o, first - BESIDE, first + length + BESIDE);
+	case LARGE:
+		return make_large(o, 0, pages);
+	default:
+		return 0;
+	}
+}
+
+/* How many pages from `first` on hold their numbers, as the mapping stored them. */
+static size_t numbered(const struct object *o, size_t first, size_t pages)
+{
+	size_t page = getpagesize(), n, number;
+
+	for (n = 0; n < pages; n++)
+		if (pread(o->fd, &number, sizeof(number), (first + n) * page) !=
+		    sizeof(number) || number != first + n)
+			break;
+	return n;
+}
+
+/* Touch its edges, then store to all pages in order. */
+#define EXPECT_INSIDE(there, first, length, skew, advice, store) do {	\
+	struct neighbours n_;						\
+									\
+	ASSERT_EQ(0, prepare(&self->o, there, first, length,		\
+			     self->pages));				\
+	ASSERT_EQ(0, neighbours_map(&n_, self->o.fd, first, length,	\
+				    skew, self->beside));		\
+	ASSERT_EQ(0, madvise(n_.p, (length) * self->page, advice));	\
+	neighbours_touch_edges(&n_, store);				\
+	EXPECT_EQ(0, neighbours_present(&n_));				\
+	for (size_t i = 0; i < (length); i++)				\
+		*(size_t *)(n_.p + i * self->page) = (first) + i;	\
+	EXPECT_EQ(0, neighbours_present(&n_));				\
+	EXPECT_TRUE(neighbours_intact(&n_));				\
+	EXPECT_EQ(length, numbered(&self->o, first, length));		\
+	if (there == NOTHING && is_mmapdev(variant->kind))		\
+		EXPECT_EQ(length, object_resident(&self->o));		\
+	neighbours_unmap(&n_);						\
+} while (0)
+
+/* From these pages of a huge page on, and that far behind a page table's start. */
+static const size_t firsts[] = { 1, 48, 256, 511 };
+
+#define EXPECT_ALL_INSIDE(there, length, advice) do {			\
+	for (int f_ = 0; f_ < 4; f_++) {				\
+		size_t from_ = self->per_huge + firsts[f_];		\
+		size_t skews_[] = { firsts[f_], 0, 300 };		\
+									\
+		for (int s_ = 0; s_ < 3; s_++)				\
+			EXPECT_INSIDE(there, from_, length, skews_[s_], \
+				      advice, (f_ + s_) % 2);		\
+	}								\
+} while (0)
+
+TEST_F(inside, new_blocks_are_mapped_inside)
+{
+	EXPECT_ALL_INSIDE(NOTHING, self->per_huge, MADV_SEQUENTIAL);
+}
+
+TEST_F(inside, new_huge_pages_are_mapped_inside)
+{
+	EXPECT_ALL_INSIDE(NOTHING, self->per_huge, MADV_HUGEPAGE);
+}
+
+TEST_F(inside, doubled_windows_are_mapped_inside)
+{
+	EXPECT_ALL_INSIDE(LARGE_BEFORE, self->per_huge, MADV_NORMAL);
+}
+
+TEST_F(inside, present_pages_are_mapped_inside)
+{
+	EXPECT_ALL_INSIDE(SINGLE, self->per_huge, MADV_NORMAL);
+}
+
+TEST_F(inside, present_huge_pages_are_mapped_inside)
+{
+	EXPECT_ALL_INSIDE(LARGE, self->per_huge, MADV_NORMAL);
+}
+
+/* Too small for huge pages: here the kernel's fault-around chooses what to map. */
+TEST_F(inside, fault_around_maps_inside)
+{
+	EXPECT_ALL_INSIDE(SINGLE, 45, MADV_NORMAL);
+	EXPECT_ALL_INSIDE(LARGE, 45, MADV_NORMAL);
 }
 
 TEST_HARNESS_MAIN

@@ -151,12 +151,25 @@ static inline uint64_t pagemap_entry(const void *p)
 /* How many of the pages from p on are in the page table. */
 static inline size_t pagemap_present(const void *p, size_t pages)
 {
-	size_t n = 0;
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	off_t index = (unsigned long)p / getpagesize();
+	size_t present = 0;
 
-	for (size_t i = 0; i < pages; i++)
-		n += !!(pagemap_entry((const char *)p + i * getpagesize()) &
-			PAGEMAP_PRESENT);
-	return n;
+	while (pages) {
+		uint64_t entries[512];
+		size_t n = pages < 512 ? pages : 512;
+
+		if (pread(fd, entries, n * sizeof(entries[0]),
+			  index * sizeof(entries[0])) !=
+		    (ssize_t)(n * sizeof(entries[0])))
+			break;
+		for (size_t i = 0; i < n; i++)
+			present += !!(entries[i] & PAGEMAP_PRESENT);
+		index += n;
+		pages -= n;
+	}
+	close(fd);
+	return present;
 }
 
 #endif /* _SELFTESTS_PROCFS_H */
