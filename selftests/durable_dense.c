@@ -9,6 +9,7 @@
 #include "drop_caches.h"
 #include "durable.h"
 #include "huge.h"
+#include "neighbours.h"
 #include "trap.h"
 
 #define HUGES		2	/* huge pages of the object */
@@ -171,6 +172,54 @@ TEST_F(durable_dense, page_that_was_loaded_ahead_is_dirty_by_its_own_store)
 	EXPECT_EQ(1, dirty(&self->d, self->pages));
 	EXPECT_EQ(1, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
 	EXPECT_EQ(self->pages, right(self->p, self->pages));
+}
+
+/* Nothing in memory, or all of it by single pages. */
+static int load(const struct durable *d, size_t pages, bool present)
+{
+	unsigned char byte;
+
+	if (posix_fadvise(d->fd, 0, 0, POSIX_FADV_DONTNEED) ||
+	    durable_info(d).resident)
+		return -1;
+	for (size_t i = 0; present && i < pages; i++)
+		if (pread(d->fd, &byte, 1, i * getpagesize()) != 1)
+			return -1;
+	return 0;
+}
+
+/* Wherever a mapping begins, in the object and in a page table. */
+TEST_F(durable_dense, pages_ahead_are_mapped_inside)
+{
+	size_t per_huge = self->pages / HUGES;
+	size_t firsts[] = { 1, 48, 256, 511 };
+	int advices[] = { MADV_NORMAL, MADV_SEQUENTIAL, MADV_HUGEPAGE };
+	int beside = neighbours_file();
+
+	ASSERT_GE(beside, 0);
+	ASSERT_EQ(0, munmap(self->p, self->length));
+	for (int i = 0; i < 4 * 3 * 3; i++) {
+		size_t first = firsts[i % 4], right = 0;
+		size_t skews[] = { first, 0, 300 };
+		struct neighbours n;
+
+		ASSERT_EQ(0, load(&self->d, self->pages, i % 5 == 0));
+		ASSERT_EQ(0, neighbours_map(&n, self->d.fd, first, per_huge,
+					    skews[i / 4 % 3], beside));
+		ASSERT_EQ(0, madvise(n.p, per_huge * self->page,
+				     advices[i / 12]));
+		neighbours_touch_edges(&n, false);
+		EXPECT_EQ(0, neighbours_present(&n));
+		while (right < per_huge && n.p[right * self->page] ==
+					   byte_of(first + right))
+			right++;
+		EXPECT_EQ(per_huge, right);
+		EXPECT_EQ(0, neighbours_present(&n));
+		EXPECT_TRUE(neighbours_intact(&n));
+		EXPECT_EQ(0, dirty(&self->d, self->pages));
+		neighbours_unmap(&n);
+	}
+	close(beside);
 }
 
 /* Files can be cut short behind an object's back. */
