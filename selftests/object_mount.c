@@ -487,4 +487,56 @@ TEST_F(directory, remounted_read_only_concerns_only_its_paths)
 	EXPECT_LE(0, again);
 }
 
+/* The new way to mount: 0, or an error number. */
+static int create_mount(const char *type)
+{
+	int fs = fsopen(type, FSOPEN_CLOEXEC);
+	int err = 0;
+
+	if (fs < 0 || fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+		err = errno;
+	close(fs);
+	return err;
+}
+
+/* As root of a user namespace of one's own, which anybody can become. */
+static int mount_in_user_namespace(void *arg, struct turn *t)
+{
+	const bool *is_nobody = arg;
+
+	if (*is_nobody && become_nobody())
+		return 1;
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS))
+		return 2;
+	/* What may be mounted there can be: it is not for want of rights. */
+	if (mount("none", SHM, "tmpfs", 0, NULL))
+		return 3;
+	if (create_mount("tmpfs"))
+		return 4;
+	errno = 0;
+	if (!mount_objects(SHM, 0) || errno != EPERM)
+		return 5;
+	if (create_mount("mmapdev") != EPERM)
+		return 6;
+	/* Nor is it reached from there: what is mounted stays as it is. */
+	errno = 0;
+	if (!mount("none", DIR_PATH, NULL, MS_REMOUNT | MS_RDONLY, NULL) ||
+	    errno != EPERM)
+		return 7;
+	errno = 0;
+	if (!umount(DIR_PATH) || errno != EINVAL)
+		return 8;
+	return 0;
+}
+
+TEST_F(directory, is_not_mounted_in_a_user_namespace)
+{
+	bool is_nobody = false;
+
+	EXPECT_EQ(0, child_run(mount_in_user_namespace, &is_nobody));
+	is_nobody = true;
+	EXPECT_EQ(0, child_run(mount_in_user_namespace, &is_nobody));
+	EXPECT_EQ(1, count_entries(DIR_PATH, NAME));
+}
+
 TEST_HARNESS_MAIN
