@@ -6,6 +6,7 @@
 #include "harness.h"
 
 #include <dirent.h>
+#include <sched.h>
 #include <sys/fsuid.h>
 #include <sys/sysmacros.h>
 
@@ -300,6 +301,16 @@ static int nobody(void *arg, struct turn *t)
 	return become_nobody() ? 1 : refused(o, o + 1);
 }
 
+/* Root of a user namespace has every capability there, and may make no node. */
+static int root_of_a_user_namespace(void *arg, struct turn *t)
+{
+	struct object *o = arg;
+
+	if (become_nobody())
+		return 1;
+	return unshare(CLONE_NEWUSER) ? 2 : refused(o, o + 1);
+}
+
 TEST_F(names, are_given_and_taken_by_who_may_make_nodes)
 {
 	struct object pair[2] = { self->o, object_open(variant->kind) };
@@ -308,6 +319,7 @@ TEST_F(names, are_given_and_taken_by_who_may_make_nodes)
 	ASSERT_EQ(0, name_give(&pair[1], NAME));
 	EXPECT_EQ(0, child_run(without_mknod, pair));
 	EXPECT_EQ(0, child_run(nobody, pair));
+	EXPECT_EQ(0, child_run(root_of_a_user_namespace, pair));
 	EXPECT_FALSE(name_exists(NAME_2));
 	EXPECT_TRUE(name_exists(NAME));
 	ASSERT_EQ(0, name_remove(&pair[1]));
