@@ -5,7 +5,10 @@
  */
 #include "harness.h"
 
+#include <sys/resource.h>
+
 #include "durable.h"
+#include "let_go.h"
 #include "nfs.h"
 #include "trap.h"
 
@@ -14,11 +17,14 @@
 	DURABLE_VARIANT(name, mmapdev_on_ext4, .kind = ON_EXT4);	\
 	DURABLE_VARIANT(name, mmapdev_on_nfs, .kind = ON_NFS)
 
-/* Creating a store of the descriptor must fail so. */
+/* Creating a store of the descriptor must fail so, and leave it alone. */
 #define EXPECT_NO_STORE(error, fd) do {					\
+	int fd_ = (fd);							\
+									\
 	errno = 0;							\
-	EXPECT_EQ(-1, durable_over((fd), 0, 0));			\
+	EXPECT_EQ(-1, durable_over(fd_, 0, 0));				\
 	EXPECT_EQ((error), errno);					\
+	EXPECT_TRUE(is_let_go(fd_));					\
 } while (0)
 
 TEST(descriptor_must_be_open_for_reading_and_writing)
@@ -31,8 +37,12 @@ TEST(descriptor_must_be_open_for_reading_and_writing)
 	ASSERT_LE(0, path);
 	EXPECT_NO_STORE(EBADF, reads);
 	EXPECT_NO_STORE(EBADF, writes);
-	EXPECT_NO_STORE(EBADF, path);
-	EXPECT_NO_STORE(EBADF, 1 << 20);	/* none */
+	EXPECT_EQ(-1, durable_over(path, 0, 0));
+	EXPECT_EQ(EBADF, errno);
+	errno = 0;
+	EXPECT_EQ(-1, durable_over(1 << 20, 0, 0));	/* none */
+	EXPECT_EQ(EBADF, errno);
+	EXPECT_TRUE(is_let_go(d.fd));
 }
 
 TEST(descriptor_must_not_append)
@@ -77,11 +87,16 @@ TEST(create_checks_every_field)
 		.size = 4096,
 		.fd = -1,
 	};
-	struct mmapdev_create bad[12];
+	struct mmapdev_create in_file = {
+		.store = MMAPDEV_STORE_FILE,
+		.flags = O_RDWR,
+		.fd = image,
+	};
+	struct mmapdev_create bad[20];
 	int n = 0;
 
-	for (int i = 0; i < 12; i++)
-		bad[i] = good;
+	for (int i = 0; i < 20; i++)
+		bad[i] = i < 10 ? good : in_file;
 	bad[n++].store = MMAPDEV_STORE_NONE;
 	bad[n++].store = MMAPDEV_STORE_FILE + 1;
 	bad[n++].flags = O_RDWR | O_TRUNC;
@@ -92,8 +107,13 @@ TEST(create_checks_every_field)
 	bad[n++].reserved[4] = 1;
 	bad[n++].fd = image;		/* memory has no file */
 	bad[n++].fd = -2;
-	bad[n].store = MMAPDEV_STORE_FILE;	/* which has a size */
-	bad[n++].fd = image;
+	bad[n++].size = 4096;		/* the file has one */
+	bad[n++].store = MMAPDEV_STORE_FILE + 1;
+	bad[n++].flags = O_RDWR | O_TRUNC;
+	bad[n++].flags = O_ACCMODE;
+	bad[n++].after_error = MMAPDEV_AFTER_ERROR_REVERT + 1;
+	bad[n++].reserved[0] = 1;
+	bad[n++].reserved[4] = 1;
 	for (int i = 0; i < n; i++) {
 		errno = 0;
 		EXPECT_EQ(-1, create_call(&bad[i]));
@@ -104,6 +124,53 @@ TEST(create_checks_every_field)
 	EXPECT_EQ(-1, create_call(&bad[0]));
 	EXPECT_EQ(EFBIG, errno);
 	EXPECT_LE(0, create_call(&good));
+	EXPECT_TRUE(is_let_go(image));
+}
+
+/* The last thing that can go wrong: there is no descriptor for the object. */
+TEST(file_is_let_go_where_no_descriptor_is_left)
+{
+	int image = image_new(4096);
+	int node = open(mmapdev_path(), O_RDWR | O_CLOEXEC);
+	struct mmapdev_create want = {
+		.store = MMAPDEV_STORE_FILE,
+		.flags = O_RDWR | O_CLOEXEC,
+		.fd = image,
+	};
+	struct rlimit all, none;
+
+	ASSERT_GE(image, 0);
+	ASSERT_GE(node, 0);
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &all));
+	none = (struct rlimit){ 0, all.rlim_max };
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &none));
+	errno = 0;
+	EXPECT_EQ(-1, ioctl(node, MMAPDEV_IOC_CREATE, &want));
+	EXPECT_EQ(EMFILE, errno);
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &all));
+	EXPECT_TRUE(is_let_go(image));
+	close(node);
+}
+
+/* What can be a store is the object's from its creation to its end. */
+TEST(file_is_let_go_with_the_object)
+{
+	int image = image_new(4096);
+	int other = fd_reopen(image, O_RDONLY);
+	int fd = durable_over(image, 0, 0);
+	void *p = mmap(NULL, 4096, RW, MAP_SHARED, fd, 0);
+
+	ASSERT_GE(fd, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_EQ(0, flock(image, LOCK_EX));
+	close(image);
+	close(fd);
+	errno = 0;
+	EXPECT_EQ(-1, flock(other, LOCK_EX | LOCK_NB));
+	EXPECT_EQ(EWOULDBLOCK, errno);
+	ASSERT_EQ(0, munmap(p, 4096));
+	EXPECT_EQ(0, flock(other, LOCK_EX | LOCK_NB));
+	close(other);
 }
 
 DURABLE_FIXTURE(file_store);

@@ -9,6 +9,7 @@
 
 #include "bytes.h"
 #include "fail_each.h"
+#include "let_go.h"
 #include "name.h"
 
 #define DIR_PATH	"/mnt"
@@ -91,6 +92,34 @@ TEST_F(fail_nth, getting_a_file_succeeds_or_is_enomem)
 			 (struct operation){ run_file, undo_file });
 	EXPECT_LT(0, seen.enomem);
 	EXPECT_EQ(before, holders());
+}
+
+/* An object with a store in a file, which is at index. */
+static int run_create(FIXTURE_DATA(fail_nth) *self)
+{
+	struct mmapdev_create want = {
+		.store = MMAPDEV_STORE_FILE,
+		.flags = O_RDWR | O_CLOEXEC,
+		.fd = self->index,
+	};
+
+	self->file = ioctl(self->o.fd, MMAPDEV_IOC_CREATE, &want);
+	return self->file < 0 ? errno : 0;
+}
+
+TEST_F(fail_nth, creating_lets_the_stores_file_go_where_it_is_enomem)
+{
+	int file = memfd_create("store", MFD_CLOEXEC);
+	long long before = holders();
+	struct outcome seen;
+
+	ASSERT_LE(0, file);
+	self->index = file;
+	seen = fail_each(_metadata, self,
+			 (struct operation){ run_create, undo_file });
+	EXPECT_LT(1, seen.enomem);
+	EXPECT_EQ(before, holders());
+	EXPECT_TRUE(is_let_go(file));
 }
 
 static int run_path(FIXTURE_DATA(fail_nth) *self)
