@@ -60,13 +60,15 @@ void __init mmapdev_limit_init(void)
  */
 int mmapdev_limit_charge(unsigned long pages)
 {
-	unsigned long limit = READ_ONCE(mmapdev_limit_bytes);
-	unsigned long used = atomic_long_add_return(pages, &pages_used);
+	unsigned long limit = READ_ONCE(mmapdev_limit_bytes) >> PAGE_SHIFT;
+	long used = atomic_long_read(&pages_used);
 
-	if (limit && used > limit >> PAGE_SHIFT) {
-		mmapdev_limit_uncharge(pages);
-		return -ENOSPC;
-	}
+	/* What does not fit must not, even for a moment, be in others' way. */
+	do {
+		if (READ_ONCE(mmapdev_limit_bytes) &&
+		    (pages > limit || used > limit - pages))
+			return -ENOSPC;
+	} while (!atomic_long_try_cmpxchg(&pages_used, &used, used + pages));
 	return 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_limit_charge);
