@@ -13,9 +13,11 @@
 
 #include "mmapdev.h"
 
+#include <linux/cred.h>
 #include <linux/fs_context.h>
 #include <linux/module.h>
 #include <linux/mount.h>
+#include <linux/sched/task.h>
 #include <linux/statfs.h>
 
 #include "compat.h"
@@ -180,8 +182,17 @@ MODULE_ALIAS_FS("mmapdev");
  */
 struct vfsmount *mmapdev_filesystem_pin(void)
 {
-	int err = simple_pin_fs(&regular_fs_type, &pinned_mount, &pins);
+	struct cred *kernel = prepare_kernel_cred(&init_task);
+	const struct cred *caller;
+	int err;
 
+	if (!kernel)
+		return ERR_PTR(-ENOMEM);
+	/* It is everybody's: not of the first caller's user namespace. */
+	caller = override_creds(kernel);
+	err = simple_pin_fs(&regular_fs_type, &pinned_mount, &pins);
+	revert_creds(caller);
+	put_cred(kernel);
 	return err ? ERR_PTR(err) : pinned_mount;
 }
 
