@@ -14,30 +14,11 @@
 #include "trace.h"
 
 /*
- * The same in the store. What it has is no hole, and not to be given; it is
- * reserved only if it is to be changed. Whatever is reserved here becomes dirty.
- */
-static int reserve_stored(struct inode *inode, struct mmapdev_store *store,
-			  struct folio *folio, bool change)
-{
-	bool has = mmapdev_store_has(store, folio->index);
-	int err = 0;
-
-	if (has && !folio_test_uptodate(folio))
-		err = mmapdev_folio_load(inode, folio);
-	if (!err && (change || !has))
-		err = mmapdev_store_reserve(store, folio->index, GFP_NOFS);
-	return err;
-}
-
-/*
  * Have a folio at each index; those that are new are only reserved. On an
  * error, end is where it happened.
  */
-static int reserve(struct inode *inode, pgoff_t first, pgoff_t *end,
-		   bool change)
+static int reserve(struct inode *inode, pgoff_t first, pgoff_t *end)
 {
-	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
 	gfp_t gfp = mapping_gfp_mask(inode->i_mapping);
 	pgoff_t index;
 	int err = 0;
@@ -49,8 +30,6 @@ static int reserve(struct inode *inode, pgoff_t first, pgoff_t *end,
 			err = PTR_ERR(folio);
 			break;
 		}
-		if (store)
-			err = reserve_stored(inode, store, folio, change);
 		folio_unlock(folio);
 		folio_put(folio);
 		if (fatal_signal_pending(current))
@@ -61,16 +40,10 @@ static int reserve(struct inode *inode, pgoff_t first, pgoff_t *end,
 	return err;
 }
 
-/*
- * A new folio is zeros already; from and to are inside of this one. A page that
- * is cached over a hole of the store is given, too: it comes to be stored.
- */
+/* A new folio is zeros already; from and to are inside of this one. */
 static int give_out_folio(struct folio *folio, loff_t from, loff_t to,
 			  bool zero)
 {
-	struct mmapdev_store *store =
-		mmapdev_object_of(folio->mapping->host)->store;
-
 	if (!folio_test_uptodate(folio)) {
 		folio_mark_uptodate(folio);
 	} else if (zero) {
@@ -79,7 +52,7 @@ static int give_out_folio(struct folio *folio, loff_t from, loff_t to,
 		folio_zero_range(folio, offset_in_folio(folio, from),
 				 to - from);
 	}
-	if (zero || (store && !mmapdev_store_has(store, folio->index)))
+	if (zero)
 		folio_mark_dirty(folio);
 	return 0;
 }
@@ -113,31 +86,15 @@ static int give_out(struct inode *inode, loff_t from, loff_t to, bool zero)
 	return err;
 }
 
-/* Is it a page of zeros over a hole, which nobody waits to see stored? */
-static bool is_spare(struct mmapdev_store *store, struct folio *folio)
-{
-	void *bytes;
-	bool zero;
-
-	if (folio_test_dirty(folio) || mmapdev_store_has(store, folio->index))
-		return false;
-	bytes = kmap_local_folio(folio, 0);
-	zero = !memchr_inv(bytes, 0, PAGE_SIZE);
-	kunmap_local(bytes);
-	return zero;
-}
-
 /* Take back what was reserved and not given out. */
 static void take_back(struct inode *inode, pgoff_t first, pgoff_t end)
 {
-	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
 	pgoff_t index;
 
 	for (index = first; index < end; index++) {
 		struct folio *folio = mmapdev_folio_find(inode->i_mapping,
 							 index);
 		bool reserved = folio && !folio_test_uptodate(folio);
-		bool spare = store && folio && is_spare(store, folio);
 		loff_t pos = (loff_t)index << PAGE_SHIFT;
 
 		if (folio) {
@@ -147,18 +104,140 @@ static void take_back(struct inode *inode, pgoff_t first, pgoff_t end)
 		if (reserved)
 			truncate_inode_pages_range(inode->i_mapping, pos,
 						   pos + PAGE_SIZE - 1);
-		if (spare)
-			mmapdev_store_unreserve(store, index);
 		cond_resched();
 	}
 }
 
-static int allocate(struct inode *inode, loff_t from, loff_t to, bool zero)
+/*
+ * Of a durable object it is the store that gives pages: first all are reserved,
+ * which can fail, then all are given. Those that are not in memory are written
+ * to the store as they are, so that the range can be larger than memory.
+ */
+struct stored_range {
+	loff_t from;
+	loff_t to;
+	bool zero;	/* what there is, else only holes are given pages */
+};
+
+/* Is this page, or a part of it, to change? */
+static bool changes(struct mmapdev_store *store, const struct stored_range *range,
+		    pgoff_t index)
 {
+	return range->zero || !mmapdev_store_has(store, index);
+}
+
+static bool is_part(const struct stored_range *range, pgoff_t index)
+{
+	loff_t pos = (loff_t)index << PAGE_SHIFT;
+
+	return pos < range->from || pos + PAGE_SIZE > range->to;
+}
+
+static int reserve_stored(struct inode *inode, struct mmapdev_store *store,
+			  const struct stored_range *range, pgoff_t index)
+{
+	struct folio *folio;
+	int err;
+
+	if (!changes(store, range, index))
+		return 0;
+	/* What stays of it must be in the store before the rest is zeroed. */
+	if (is_part(range, index) && !mmapdev_is_hole(inode, index))
+		return mmapdev_partial_dirty(inode, ((loff_t)index << PAGE_SHIFT) + 1);
+	folio = mmapdev_folio_find(inode->i_mapping, index);
+	err = folio ? 0 : mmapdev_inject(inode, MMAPDEV_EVENT_ALLOCATE,
+					 (loff_t)index << PAGE_SHIFT);
+	if (!err)
+		err = mmapdev_store_reserve_spare(store, index, GFP_NOFS);
+	if (folio) {
+		folio_unlock(folio);
+		folio_put(folio);
+	}
+	return err;
+}
+
+static void zero_part(struct folio *folio, const struct stored_range *range)
+{
+	loff_t from = max(range->from, folio_pos(folio));
+	loff_t to = min_t(loff_t, range->to, folio_pos(folio) + PAGE_SIZE);
+
+	folio_zero_range(folio, offset_in_folio(folio, from), to - from);
+}
+
+/* Everything is reserved. A page that is loaded again comes from memory. */
+static int give_stored(struct inode *inode, struct mmapdev_store *store,
+		       const struct stored_range *range, pgoff_t index)
+{
+	struct folio *folio;
+	int err = 0;
+
+	if (!changes(store, range, index))
+		return 0;
+	if (is_part(range, index) && !mmapdev_is_hole(inode, index)) {
+		folio = mmapdev_folio_get(inode, index, GFP_NOFS);
+		if (IS_ERR(folio))
+			return PTR_ERR(folio);
+	} else {
+		folio = mmapdev_folio_find(inode->i_mapping, index);
+	}
+	if (!folio) {
+		mmapdev_store_write_zeros(store, index);
+		return 0;
+	}
+	if (folio_test_hwpoison(folio)) {
+		err = -EIO;
+	} else {
+		if (range->zero)
+			zero_part(folio, range);
+		folio_mark_uptodate(folio);
+		/* It may have been written back since it was reserved. */
+		err = mmapdev_folio_dirty(inode, folio);
+		if (!err && range->zero)
+			mmapdev_folio_write(inode, folio);
+	}
+	folio_unlock(folio);
+	folio_put(folio);
+	return err;
+}
+
+static int allocate_stored(struct inode *inode, struct mmapdev_store *store,
+			   loff_t from, loff_t to, bool zero)
+{
+	struct stored_range range = { from, to, zero };
 	pgoff_t first = from >> PAGE_SHIFT;
 	pgoff_t end = DIV_ROUND_UP_ULL(to, PAGE_SIZE);
-	int err = reserve(inode, first, &end, zero);
+	pgoff_t index;
+	int err = 0;
 
+	for (index = first; !err && index < end; index++) {
+		err = reserve_stored(inode, store, &range, index);
+		if (fatal_signal_pending(current))
+			err = err ?: -EINTR;
+		cond_resched();
+	}
+	while (err && index-- > first) {
+		mmapdev_store_unreserve_spare(store, index);
+		cond_resched();
+	}
+	if (!err && zero)
+		WRITE_ONCE(store->taken, true);
+	for (index = first; !err && index < end; index++) {
+		err = give_stored(inode, store, &range, index);
+		cond_resched();
+	}
+	return err;
+}
+
+static int allocate(struct inode *inode, loff_t from, loff_t to, bool zero)
+{
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
+	pgoff_t first = from >> PAGE_SHIFT;
+	pgoff_t end = DIV_ROUND_UP_ULL(to, PAGE_SIZE);
+	int err;
+
+	if (store)
+		return allocate_stored(inode, store, from, to, zero);
+	err = reserve(inode, first, &end);
 	if (err) {
 		take_back(inode, first, end);
 		return err;
@@ -171,26 +250,27 @@ static int punch(struct inode *inode, loff_t from, loff_t to)
 	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
 	pgoff_t first = DIV_ROUND_UP_ULL(from, PAGE_SIZE);
 	pgoff_t end = to >> PAGE_SHIFT;
-	int err = 0;
+	int err;
 
 	lockdep_assert_held_write(&inode->i_mapping->invalidate_lock);
 
-	if (store && first < end)
-		err = mmapdev_store_punch_prepare(store, first, end);
-	err = err ?: mmapdev_partial_dirty(inode, from);
+	err = mmapdev_partial_dirty(inode, from);
 	err = err ?: mmapdev_partial_dirty(inode, to);
+	if (!err && store)
+		err = mmapdev_holes_add(store, first, end);
 	if (err)
 		return err;
 	truncate_pagecache_range(inode, from, to - 1);
-	mmapdev_partial_dirty(inode, from);
-	mmapdev_partial_dirty(inode, to);
-	if (store && first < end)
-		mmapdev_store_punch(store, first, end);
+	mmapdev_partial_write(inode, from);
+	mmapdev_partial_write(inode, to);
+	if (store)
+		mmapdev_store_drop(store, first, end);
 	return 0;
 }
 
 static int change(struct inode *inode, int mode, loff_t from, loff_t to)
 {
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
 	bool grow = !(mode & FALLOC_FL_KEEP_SIZE) && to > i_size_read(inode);
 	int err;
 
@@ -198,6 +278,8 @@ static int change(struct inode *inode, int mode, loff_t from, loff_t to)
 		return punch(inode, from, to);
 	if (grow) {
 		err = inode_newsize_ok(inode, to);
+		if (!err && store && to > store->capacity)
+			err = -EFBIG;
 		if (err)
 			return err;
 		mmapdev_zero_eof_tail(inode);
@@ -238,7 +320,9 @@ long mmapdev_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 		return -EOPNOTSUPP;
 	}
 	inode_lock(inode);
-	mmapdev_store_lock(inode);
+	err = mmapdev_store_lock(inode);
+	if (err)
+		goto out;
 	/* No fault sees the range half done. */
 	filemap_invalidate_lock(inode->i_mapping);
 	if (mmapdev_file_dead(file))
@@ -249,6 +333,7 @@ long mmapdev_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 	mmapdev_store_unlock(inode);
 	if (!err)
 		mmapdev_modified(inode);
+out:
 	inode_unlock(inode);
 	trace_mmapdev_fallocate(inode, mode, offset, len, err);
 	return err;

@@ -108,6 +108,21 @@ static void forget_errors(struct address_space *mapping)
 	clear_bit(AS_ENOSPC, &mapping->flags);
 }
 
+/* Pages of zeros over holes: the image shows what is there again. */
+static void drop_holes(struct address_space *mapping,
+		       struct mmapdev_store *store)
+{
+	pgoff_t first, end, next = 0;
+
+	while (mmapdev_holes_next(store, next, ULONG_MAX - 1, &first, &end)) {
+		truncate_inode_pages_range(mapping, (loff_t)first << PAGE_SHIFT,
+					   end == ULONG_MAX ? -1 :
+					   ((loff_t)end << PAGE_SHIFT) - 1);
+		next = end;
+		cond_resched();
+	}
+}
+
 static u64 lose(struct inode *inode)
 {
 	struct address_space *mapping = inode->i_mapping;
@@ -121,11 +136,15 @@ static u64 lose(struct inode *inode)
 	/* No store to memory gets through from here on. */
 	unmap_mapping_range(mapping, 0, 0, 0);
 	while (mmapdev_store_next_pending(store, &index)) {
+		/* Else it is counted with what its hole hides. */
+		lost += !mmapdev_holes_hide(store, index) ||
+			!store->ops->has(store, index);
 		drop(mapping, index++);
-		lost++;
 		cond_resched();
 	}
 	drop_dirty(mapping);
+	drop_holes(mapping, store);
+	lost += atomic_long_read(&store->hidden_pages);
 	mmapdev_store_forget(store);
 	/* A page that stays has what mappings stored past the end of file. */
 	mmapdev_zero_eof_tail(inode);
@@ -145,16 +164,21 @@ static u64 lose(struct inode *inode)
  * page cache; not by size.
  *
  * Context: Takes i_rwsem, the store's lock and invalidate_lock; may sleep.
- * Return: 0; -EOPNOTSUPP for an anonymous object.
+ * Return: 0; -EOPNOTSUPP for an anonymous object; -EINTR if killed.
  */
 int mmapdev_crash(struct inode *inode, u32 flags, u64 *lost)
 {
 	struct mmapdev_object *object = mmapdev_object_of(inode);
+	int err;
 
 	if (!object->store)
 		return -EOPNOTSUPP;
 	inode_lock(inode);
-	mmapdev_store_lock(inode);
+	err = mmapdev_store_lock(inode);
+	if (err) {
+		inode_unlock(inode);
+		return err;
+	}
 	filemap_invalidate_lock(inode->i_mapping);
 	WRITE_ONCE(object->cuts, object->cuts + 1);
 	if (!(flags & MMAPDEV_CRASH_REVERT))

@@ -47,10 +47,10 @@ static int regular_statfs(struct dentry *dentry, struct kstatfs *buf)
 	return 0;
 }
 
-/* syncfs(2) of an object file is about the object, which lives elsewhere. */
+/* syncfs(2) of an object file is about the objects that have files here. */
 static int regular_sync_fs(struct super_block *sb, int wait)
 {
-	return wait ? mmapdev_object_syncfs() : 0;
+	return wait ? mmapdev_object_syncfs(sb) : 0;
 }
 
 static const struct super_operations regular_super_ops = {

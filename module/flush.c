@@ -2,11 +2,15 @@
 /*
  * The flush: what was written back becomes durable.
  *
- * Pages go from pending into the image a batch at a time. They are claimed, and
- * the folios that are in the page cache locked, so that no writeback changes them
- * on the way, nor the writeback of a folio that comes meanwhile. An image that has to be
- * synced after that may fail then: until it has said that all is well, pages
- * that it was given stay pending, marked COMMITTED.
+ * It holds the store's lock and no folio's: written pages do not change, and
+ * writeback puts others in their place. So it can wait for the image, whose file
+ * others may be writing to from a mapping of the object, and a power cut comes
+ * before it or after it.
+ *
+ * What was taken away, by a truncation or a punch, survives with all that came
+ * before it. There is no list of that: while something taken is not durable, a
+ * sync of any range makes everything durable. A size that only grew is made
+ * durable with the pages that need it to be read.
  */
 
 #include "mmapdev.h"
@@ -16,300 +20,238 @@
 #include "compat.h"
 #include "pending.h"
 
-#define NO_MARK		XA_PRESENT
+/* Written pages whose indices have no gap between them. */
+struct batch {
+	unsigned long index;
+	unsigned int n;
+	struct page *pages[MMAPDEV_FLUSH_BATCH];
+};
 
-/* Is an entry still this page, or this hole, with this mark? */
-static bool is_still(struct xa_state *xas, void *entry,
-		     const struct page *page, xa_mark_t mark)
+/* Take a reference to each, up to index last. */
+static bool batch_find(struct mmapdev_store *store, struct batch *batch,
+		       unsigned long last, xa_mark_t mark)
 {
-	return entry && entry_page(entry) == page && xas_get_mark(xas, mark);
-}
-
-static void move_mark(struct xa_state *xas, xa_mark_t from, xa_mark_t to)
-{
-	xas_clear_mark(xas, from);
-	if (to != NO_MARK)
-		xas_set_mark(xas, to);
-}
-
-/*
- * Move the marks of claimed entries on. What somebody has put another page in
- * place of goes.
- */
-static void unclaim(struct mmapdev_store *store, unsigned long index,
-		    struct page **pages, unsigned int n, xa_mark_t to)
-{
-	XA_STATE(xas, &store->pending, index);
-	void *entry;
-	unsigned int i;
-
-	xas_lock(&xas);
-	entry = xas_load(&xas);
-	for (i = 0; i < n; i++, entry = xas_next(&xas)) {
-		if (is_still(&xas, entry, pages[i], CLAIMED))
-			move_mark(&xas, CLAIMED, to);
-		else
-			mmapdev_store_free_page(pages[i]);
-	}
-	xas_unlock(&xas);
-}
-
-/* Note the marked entries from index on that have no gap between them. */
-static unsigned int batch_find(struct mmapdev_store *store,
-			       unsigned long *index, unsigned long last,
-			       xa_mark_t mark)
-{
-	struct page **pages = store->batch.pages;
-	XA_STATE(xas, &store->pending, *index);
-	unsigned int n = 0;
+	XA_STATE(xas, &store->pending, batch->index);
 	void *entry;
 
+	batch->n = 0;
 	xas_lock(&xas);
 	entry = xas_find_marked(&xas, last, mark);
 	if (entry)
-		*index = xas.xa_index;
-	while (entry && n < MMAPDEV_FLUSH_BATCH && *index + n <= last &&
-	       xas_get_mark(&xas, mark)) {
-		pages[n++] = entry_page(entry);
+		batch->index = xas.xa_index;
+	while (entry && batch->n < MMAPDEV_FLUSH_BATCH &&
+	       batch->index + batch->n <= last && xas_get_mark(&xas, mark)) {
+		struct page *page = entry_page(entry);
+
+		get_page(page);
+		batch->pages[batch->n++] = page;
 		entry = xas_next(&xas);
 	}
 	xas_unlock(&xas);
-	return n;
+	return batch->n;
 }
 
-/* Lock those folios of a batch that are in the page cache. */
-static void batch_lock(struct address_space *mapping,
-		       struct mmapdev_flush *batch, pgoff_t index,
-		       unsigned int n)
+static void batch_put(struct batch *batch)
 {
-	pgoff_t last = index + n - 1;
-	struct folio_batch found;
-	pgoff_t next = index;
 	unsigned int i;
 
-	memset(batch->folios, 0, n * sizeof(batch->folios[0]));
-	folio_batch_init(&found);
-	while (next <= last &&
-	       filemap_get_folios(mapping, &next, last, &found)) {
-		for (i = 0; i < folio_batch_count(&found); i++) {
-			struct folio *folio = found.folios[i];
-
-			folio_lock(folio);
-			if (folio->mapping == mapping) {
-				batch->folios[folio->index - index] = folio;
-				continue;
-			}
-			folio_unlock(folio);
-			folio_put(folio);
-		}
-		folio_batch_init(&found);	/* the references are ours */
-	}
+	for (i = 0; i < batch->n; i++)
+		put_page(batch->pages[i]);
 }
 
-static void batch_unlock(struct mmapdev_flush *batch, unsigned int from,
-			 unsigned int to)
+/* Is an entry still this written page? Else writeback was faster. */
+static bool is_still(void *entry, const struct page *page)
 {
-	for (; from < to; from++) {
-		struct folio *folio = batch->folios[from];
-
-		if (!folio)
-			continue;
-		folio_unlock(folio);
-		folio_put(folio);
-	}
+	return entry && entry_is_written(entry) && entry_page(entry) == page;
 }
 
-/*
- * Claim the entries that still are as they were found, up to the first that is
- * not. Where there is no folio to lock, one that has come since may be about to be
- * made dirty by somebody who has not seen the claim. Return how many are claimed.
- */
-static unsigned int batch_claim(struct inode *inode,
-				struct mmapdev_store *store,
-				unsigned long index, unsigned int n,
-				xa_mark_t mark)
+/* The image was given the first n pages. */
+static void mark_flushed(struct mmapdev_store *store, struct batch *batch,
+			 unsigned int n)
 {
-	struct mmapdev_flush *batch = &store->batch;
-	XA_STATE(xas, &store->pending, index);
-	unsigned int claimed, i;
-	void *entry;
-
-	xas_lock(&xas);
-	entry = xas_load(&xas);
-	for (claimed = 0; claimed < n; claimed++) {
-		if (!is_still(&xas, entry, batch->pages[claimed], mark))
-			break;
-		move_mark(&xas, mark, CLAIMED);
-		entry = xas_next(&xas);
-	}
-	xas_unlock(&xas);
-	for (i = 0; i < claimed; i++)
-		if (!batch->folios[i] &&
-		    mmapdev_folio_is_cached(inode, index + i))
-			break;
-	unclaim(store, index + i, batch->pages + i, claimed - i, mark);
-	return i;
-}
-
-/* Lock and claim them. Return how many there are. */
-static unsigned int batch_begin(struct inode *inode, struct mmapdev_store *store,
-				unsigned long *index, unsigned long last,
-				xa_mark_t mark)
-{
-	struct mmapdev_flush *batch = &store->batch;
-	unsigned int found, n;
-
-	lockdep_assert_held(&store->lock);
-
-	do {
-		found = batch_find(store, index, last, mark);
-		if (!found)
-			return 0;
-		batch_lock(inode->i_mapping, batch, *index, found);
-		n = batch_claim(inode, store, *index, found, mark);
-		batch_unlock(batch, n, found);
-		cond_resched();
-	} while (!n);
-	return n;
-}
-
-static bool is_dirty(struct folio *folio)
-{
-	return folio && folio_test_dirty(folio);
-}
-
-/*
- * What the image has is pending no longer. A page that it did not take for
- * itself serves the next writeback if there will be one.
- */
-static void settle(struct mmapdev_store *store, unsigned long index,
-		   struct page **pages, struct page **rest,
-		   struct folio **folios, unsigned int n)
-{
-	XA_STATE(xas, &store->pending, index);
+	XA_STATE(xas, &store->pending, batch->index);
 	unsigned int i;
 	void *entry;
 
 	xas_lock(&xas);
 	entry = xas_load(&xas);
 	for (i = 0; i < n; i++, entry = xas_next(&xas)) {
-		bool same = is_still(&xas, entry, pages[i], CLAIMED);
-
-		if (same && rest[i] && is_dirty(folios[i])) {
-			set_page_private(rest[i], jiffies);
-			xas_store(&xas, rest[i]);
-			xas_clear_mark(&xas, CLAIMED);
+		if (!is_still(entry, batch->pages[i]))
 			continue;
-		}
-		if (same)
-			xas_store(&xas, NULL);
-		mmapdev_store_free_page(rest[i]);
+		xas_clear_mark(&xas, TO_FLUSH);
+		xas_set_mark(&xas, FLUSHED);
 	}
 	xas_unlock(&xas);
-	for (i = 0; i < n; i++)	/* if not now, then when it is written back */
-		if (is_dirty(folios[i]))
-			mmapdev_store_reserve(store, index + i, GFP_NOFS);
 }
 
-/*
- * It is not durable. Holes are tried again, and so are pages if that was asked
- * for; else the page is clean, and only what a power cut would do tells of it.
- */
-static void fail(struct inode *inode, struct mmapdev_store *store,
-		 unsigned long index, struct page *page, struct folio *folio)
+/* Leave the reservation of a folio that is dirty again, or nothing. */
+static void *entry_after(void *entry)
 {
-	bool again = !page || store->after_error == MMAPDEV_AFTER_ERROR_DIRTY;
+	struct page *page = entry_page(entry);
+	struct page *reserved = entry_reserved(entry);
 
-	if (!again && !folio &&
-	    store->after_error == MMAPDEV_AFTER_ERROR_REVERT) {
-		settle(store, index, &page, &page, &folio, 1);
-		return;
+	if (reserved && reserved != page)
+		list_del(&reserved->lru);
+	else
+		reserved = NULL;
+	return reserved;
+}
+
+static void clear_marks(struct mmapdev_store *store, struct xa_state *xas)
+{
+	xas_clear_mark(xas, TO_FLUSH);
+	xas_clear_mark(xas, FLUSHED);
+	if (xas_get_mark(xas, NEW)) {
+		xas_clear_mark(xas, NEW);
+		atomic_long_dec(&store->new_pages);
 	}
-	unclaim(store, index, &page, 1, again ? WRITTEN : NO_MARK);
-	if (!again && folio)
-		mmapdev_store_revert(inode, folio);
 }
 
 /*
- * Give the image what is WRITTEN. What it does not take is skipped, so that
+ * The image has what survives: nothing is pending any more. What is on the way to
+ * the image is put there first, so that a reader finds it in one of the two.
+ */
+static void settle(struct mmapdev_store *store, struct batch *batch)
+{
+	XA_STATE(xas, &store->pending, batch->index);
+	struct page *old[MMAPDEV_FLUSH_BATCH];
+	unsigned int i;
+	void *entry;
+
+	xas_lock(&xas);
+	entry = xas_load(&xas);
+	for (i = 0; i < batch->n; i++, entry = xas_next(&xas)) {
+		struct page *page = batch->pages[i];
+
+		old[i] = NULL;
+		if (!is_still(entry, page))
+			continue;
+		old[i] = store->ops->commit ?
+			store->ops->commit(store, xas.xa_index, page) : page;
+		clear_marks(store, &xas);
+		xas_store(&xas, entry_after(entry));
+	}
+	xas_unlock(&xas);
+	for (i = 0; i < batch->n; i++)
+		mmapdev_store_free_page(old[i]);
+}
+
+/*
+ * A page is not durable. Unless it is to be tried again it is as good as lost: a
+ * reservation, or with a folio that is dirty again, that folio's.
+ */
+static void fail_entry(struct mmapdev_store *store, unsigned long index,
+		       struct page *page)
+{
+	XA_STATE(xas, &store->pending, index);
+	struct page *gone = NULL;
+	void *entry;
+
+	xas_lock(&xas);
+	entry = xas_load(&xas);
+	if (is_still(entry, page)) {
+		if (store->after_error == MMAPDEV_AFTER_ERROR_DIRTY) {
+			xas_clear_mark(&xas, FLUSHED);
+			xas_set_mark(&xas, TO_FLUSH);
+		} else {
+			void *rest = entry_after(entry);
+
+			gone = rest ? page : NULL;
+			xas_store(&xas, rest ?: page);
+			xas_clear_mark(&xas, TO_FLUSH);
+			xas_clear_mark(&xas, FLUSHED);
+		}
+	}
+	xas_unlock(&xas);
+	mmapdev_store_free_page(gone);
+}
+
+static void fail(struct mmapdev_store *store, unsigned long index,
+		 struct page *page)
+{
+	struct folio *folio;
+
+	fail_entry(store, index, page);
+	if (!store->inode ||
+	    store->after_error != MMAPDEV_AFTER_ERROR_REVERT)
+		return;
+	folio = mmapdev_folio_find(store->inode->i_mapping, index);
+	if (!folio)
+		return;
+	if (!folio_test_dirty(folio))
+		mmapdev_store_revert(store->inode, folio);
+	folio_unlock(folio);
+	folio_put(folio);
+}
+
+/*
+ * Give the image what is to be flushed. What it does not take is passed by, so that
  * nothing else is lost. Return the first error.
  */
-static int commit_all(struct inode *inode, struct mmapdev_store *store,
-		      unsigned long index, unsigned long last)
+static int write_all(struct mmapdev_store *store, unsigned long first,
+		     unsigned long last)
 {
-	struct mmapdev_object *object = mmapdev_object_of(inode);
-	struct mmapdev_flush *batch = &store->batch;
-	unsigned int n, done, i;
-	int first = 0;
-
-	while ((n = batch_begin(inode, store, &index, last, WRITTEN))) {
-		struct page *given[MMAPDEV_FLUSH_BATCH];
-		unsigned long bytes = 0;
-		int err = 0;
-
-		memcpy(given, batch->pages, n * sizeof(given[0]));
-		done = store->ops->commit(store, index, batch->pages, n, &err);
-		for (i = 0; i < done; i++)
-			bytes += given[i] ? PAGE_SIZE : 0;
-		mmapdev_count(object, MMAPDEV_BYTES_FLUSHED, bytes);
-		if (store->ops->sync)
-			unclaim(store, index, given, done, COMMITTED);
-		else
-			settle(store, index, given, batch->pages,
-			       batch->folios, done);
-		if (done < n) {	/* those after it may fare better */
-			fail(inode, store, index + done, given[done],
-			     batch->folios[done]);
-			unclaim(store, index + done + 1, given + done + 1,
-				n - done - 1, WRITTEN);
-		}
-		if (done < n) {
-			mapping_set_error(inode->i_mapping, err);
-			first = first ?: err;
-			done++;
-		}
-		batch_unlock(batch, 0, n);
-		index += done;
-		cond_resched();
-	}
-	return first;
-}
-
-/* The image was synced, or that failed: then what it was given may be lost. */
-static void settle_all(struct inode *inode, struct mmapdev_store *store,
-		       int err)
-{
-	struct mmapdev_flush *batch = &store->batch;
-	unsigned long index = 0;
-	unsigned int n, i;
-
-	while ((n = batch_begin(inode, store, &index, ULONG_MAX, COMMITTED))) {
-		if (!err)
-			settle(store, index, batch->pages, batch->pages,
-			       batch->folios, n);
-		for (i = 0; err && i < n; i++)
-			fail(inode, store, index + i, batch->pages[i],
-			     batch->folios[i]);
-		if (err)
-			mapping_set_error(inode->i_mapping, err);
-		batch_unlock(batch, 0, n);
-		index += n;
-		cond_resched();
-	}
-}
-
-/* Move the end, and let all of it survive. */
-static int sync_image(struct inode *inode, struct mmapdev_store *store,
-		      loff_t size)
-{
-	int err = store->ops->resize(store, size);
+	struct batch batch = { .index = first };
 	int ret = 0;
 
-	if (store->ops->sync) {
-		ret = store->ops->sync(store);
-		settle_all(inode, store, ret);
+	while (batch_find(store, &batch, last, TO_FLUSH)) {
+		unsigned int done;
+		int err = 0;
+
+		done = store->ops->write(store, batch.index, batch.pages,
+					 batch.n, &err);
+		mark_flushed(store, &batch, done);
+		if (done < batch.n) {
+			ret = ret ?: err;
+			mmapdev_store_error(store, err);
+			fail(store, batch.index + done, batch.pages[done]);
+			done++;
+		}
+		batch_put(&batch);
+		batch.index += done;
+		cond_resched();
 	}
-	return err ?: ret;
+	return ret;
+}
+
+/* Settle what survives, or give up what does not. Return how many pages. */
+static unsigned long settle_all(struct mmapdev_store *store,
+				unsigned long first, unsigned long last,
+				xa_mark_t mark, int err)
+{
+	struct batch batch = { .index = first };
+	unsigned long pages = 0;
+	unsigned int i;
+
+	while (batch_find(store, &batch, last, mark)) {
+		if (!err)
+			settle(store, &batch);
+		for (i = 0; err && i < batch.n; i++)
+			fail(store, batch.index + i, batch.pages[i]);
+		pages += batch.n;
+		batch_put(&batch);
+		batch.index += batch.n;
+		cond_resched();
+	}
+	return pages;
+}
+
+/* Take from the image what holes hide. What fails is tried again. */
+static int punch_all(struct mmapdev_store *store)
+{
+	pgoff_t first, end;
+
+	while (mmapdev_holes_next(store, 0, ULONG_MAX - 1, &first, &end)) {
+		unsigned long n = store->ops->count(store, first, end);
+		int err = store->ops->punch(store, first, end);
+
+		if (err)
+			return err;
+		mmapdev_holes_remove(store, first, end);
+		atomic_long_sub(n, &store->hidden_pages);
+		cond_resched();
+	}
+	return 0;
 }
 
 /* The end of the page that has a byte. */
@@ -319,46 +261,116 @@ static loff_t whole_pages(loff_t byte)
 					      round_up(byte + 1, PAGE_SIZE);
 }
 
+/* Does a sync need the size to be durable, for its bytes to be read back? */
+static bool needs_size(struct mmapdev_store *store, loff_t to)
+{
+	loff_t end = READ_ONCE(store->end);
+
+	return to == LLONG_MAX || min(end, whole_pages(to)) > store->size;
+}
+
+/**
+ * mmapdev_store_is_clean - is there nothing to flush?
+ * @store: the store
+ *
+ * Return: Whether all that was written back, and the size, is durable.
+ */
+bool mmapdev_store_is_clean(struct mmapdev_store *store)
+{
+	return !xa_marked(&store->pending, TO_FLUSH) &&
+	       !xa_marked(&store->pending, FLUSHED) &&
+	       !READ_ONCE(store->taken) && mtree_empty(&store->holes) &&
+	       READ_ONCE(store->size) == READ_ONCE(store->end);
+}
+
+static int flush_locked(struct mmapdev_store *store, loff_t from, loff_t to)
+{
+	bool events = store->taken || needs_size(store, to);
+	unsigned long first = store->taken ? 0 : from >> PAGE_SHIFT;
+	unsigned long last = store->taken ? ULONG_MAX : to >> PAGE_SHIFT;
+	unsigned long pages;
+	int err = 0, ret;
+
+	if (store->taken) {
+		err = punch_all(store);
+		if (err)
+			mmapdev_store_error(store, err);
+	}
+	/* Without that nothing may come after it; it is all tried again. */
+	if (!err && store->ops->write)
+		err = write_all(store, first, last);
+	else if (err)
+		events = false;
+	/*
+	 * After the pages: what was written meanwhile may have moved the end. Before
+	 * they are settled: they are not to be read by the old size.
+	 */
+	if (events) {
+		loff_t end = READ_ONCE(store->end);
+
+		ret = store->ops->resize(store, end);
+		if (!ret) {
+			WRITE_ONCE(store->size, end);
+			WRITE_ONCE(store->taken, false);
+		}
+		err = err ?: ret;
+	}
+	if (store->ops->sync) {
+		ret = store->ops->sync(store);
+		if (ret)
+			mmapdev_store_error(store, ret);
+		pages = settle_all(store, 0, ULONG_MAX, FLUSHED, ret);
+		err = err ?: ret;
+	} else {	/* whose punch cannot fail */
+		pages = settle_all(store, first, last, TO_FLUSH, 0);
+	}
+	if (store->inode)
+		mmapdev_count(mmapdev_object_of(store->inode),
+			      MMAPDEV_BYTES_FLUSHED, pages << PAGE_SHIFT);
+	return err;
+}
+
+/**
+ * mmapdev_store_flush_now - make durable what has been written back
+ * @store: the store
+ * @from: first byte
+ * @to: last byte
+ *
+ * Context: Holds none of the driver's locks; may sleep for as long as the image
+ *	does.
+ * Return: 0 or the image's first error, which is noted for each open file if pages
+ *	were lost by it. Pages that have none are durable all the same. -EINTR if
+ *	killed before anything was done.
+ */
+int mmapdev_store_flush_now(struct mmapdev_store *store, loff_t from, loff_t to)
+{
+	int err = mutex_lock_killable(&store->lock);
+
+	if (err)
+		return err;
+	err = flush_locked(store, from, to);
+	mutex_unlock(&store->lock);
+	return err;
+}
+
 /**
  * mmapdev_store_flush - make durable what has been written back
  * @inode: the object
  * @from: first byte
  * @to: last byte
  *
- * Whole pages are flushed, and of the size what is needed to read them; from 0
- * to LLONG_MAX, the size as it is.
+ * Whole pages are flushed, and of the size what is needed to read them; if
+ * something was taken away, everything is.
  *
- * Context: May sleep.
- * Return: 0 or the image's first error, which is noted in the mapping too if
- *	pages were lost by it. Pages that have none are durable all the same.
+ * Context: As mmapdev_store_flush_now(); the wait ends if the caller is killed,
+ *	and the flush goes on.
+ * Return: As mmapdev_store_flush_now(); -ENOMEM with nothing done.
  */
 int mmapdev_store_flush(struct inode *inode, loff_t from, loff_t to)
 {
 	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
-	loff_t size;
-	int err, ret;
+	int err = mmapdev_inject(inode, MMAPDEV_EVENT_FLUSH, from);
 
-	err = mmapdev_inject(inode, MMAPDEV_EVENT_FLUSH, from);
-	if (err)
-		return err;
-	if (store->ops->begin)
-		store->ops->begin(store);
-	mutex_lock(&store->lock);
-	size = i_size_read(inode);
-	if (from || to != LLONG_MAX)
-		size = max(store->size, min(size, whole_pages(to)));
-	/* What a flush that failed has left past the end must not come back. */
-	if (size > store->size)
-		err = store->ops->resize(store, store->size);
-	if (!err)
-		err = commit_all(inode, store, from >> PAGE_SHIFT,
-				 to >> PAGE_SHIFT);
-	ret = sync_image(inode, store, size);
-	if (!ret)
-		WRITE_ONCE(store->size, size);
-	mutex_unlock(&store->lock);
-	if (store->ops->end)
-		store->ops->end(store);
-	return err ?: ret;
+	return err ?: store->ops->flush(store, from, to);
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_flush);

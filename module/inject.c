@@ -9,7 +9,7 @@
 
 #include "mmapdev.h"
 
-#include <linux/delay.h>
+#include <linux/hrtimer.h>
 #include <linux/list.h>
 #include <linux/pid.h>
 #include <linux/sched.h>
@@ -82,18 +82,28 @@ static int error_of(u32 action)
 	}
 }
 
+/* A task that is killed waits no longer: it may hold its mmap_lock. */
+static void delay_by(unsigned long us)
+{
+	ktime_t timeout = ns_to_ktime((u64)us * NSEC_PER_USEC);
+
+	set_current_state(TASK_KILLABLE);
+	schedule_hrtimeout(&timeout, HRTIMER_MODE_REL);
+}
+
 /**
  * mmapdev_inject_slow - what the rules have for an event
  * @inode: the object
  * @event: MMAPDEV_EVENT_*
  * @pos: first byte of the page, or of the range
+ * @delays: whether it may be delayed
  *
- * Delays add up; the first error ends the search.
+ * Delays add up, to MMAPDEV_DELAY_MAX at most; the first error ends the search.
  *
  * Context: May sleep.
  * Return: 0 or the error to fail with; -EHWPOISON for a memory error.
  */
-int mmapdev_inject_slow(struct inode *inode, u32 event, loff_t pos)
+int mmapdev_inject_slow(struct inode *inode, u32 event, loff_t pos, bool delays)
 {
 	struct mmapdev_object *object = mmapdev_object_of(inode);
 	unsigned long delay = 0;
@@ -102,7 +112,7 @@ int mmapdev_inject_slow(struct inode *inode, u32 event, loff_t pos)
 
 	spin_lock(&object->rules_lock);
 	list_for_each_entry(r, &object->rules, list) {
-		if (!acts(r, event, pos))
+		if ((r->rule.delay_us && !delays) || !acts(r, event, pos))
 			continue;
 		trace_mmapdev_inject(inode, pos, &r->rule);
 		delay += r->rule.delay_us;
@@ -112,7 +122,7 @@ int mmapdev_inject_slow(struct inode *inode, u32 event, loff_t pos)
 	}
 	spin_unlock(&object->rules_lock);
 	if (delay)
-		fsleep(delay);
+		delay_by(min(delay, (unsigned long)MMAPDEV_DELAY_MAX));
 	return err;
 }
 
@@ -184,16 +194,18 @@ int mmapdev_inject_add(struct inode *inode, struct mmapdev_rule *rule)
 		r->pid = find_get_pid(rule->pid);
 		err = r->pid ? 0 : -ESRCH;
 	}
+	/* Before it can be seen, and so taken away, by others. */
+	static_branch_inc(&mmapdev_inject_key);
 	if (!err) {
 		spin_lock(&object->rules_lock);
 		err = rule_add(object, r);
 		rule->id = r->rule.id;
 		spin_unlock(&object->rules_lock);
 	}
-	if (err)
+	if (err) {
+		static_branch_dec(&mmapdev_inject_key);
 		rule_free(r);
-	else
-		static_branch_inc(&mmapdev_inject_key);
+	}
 	return err;
 }
 

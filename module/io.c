@@ -115,12 +115,17 @@ static ssize_t write_page(struct inode *inode, loff_t pos,
 			  struct iov_iter *from)
 {
 	struct address_space *mapping = inode->i_mapping;
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
 	size_t bytes = min(PAGE_SIZE - offset_in_page(pos),
 			   iov_iter_count(from));
 	struct folio *folio;
 	ssize_t copied;
 	int err;
 
+	if (store && pos >= store->capacity)
+		return -ENOSPC;
+	if (store)
+		bytes = min_t(loff_t, bytes, store->capacity - pos);
 	/*
 	 * Touch the source first: it may be a mapping of this very page, and
 	 * cannot be faulted in while the page is locked.

@@ -78,11 +78,11 @@ static u8 folio_state(struct folio *folio, bool durable)
 static void mark_differing(struct mmapdev_store *store, pgoff_t index,
 			   u8 *states, size_t count)
 {
-	unsigned long found = index;
+	size_t i;
 
-	while (mmapdev_store_next_pending(store, &found) &&
-	       found - index < count)
-		states[found++ - index] |= MMAPDEV_PAGE_DIFFERS;
+	for (i = 0; i < count; i++)
+		if (mmapdev_store_differs(store, index + i))
+			states[i] |= MMAPDEV_PAGE_DIFFERS;
 }
 
 /* The states of the pages from index on, as many as states has room for. */
@@ -202,18 +202,13 @@ static bool file_flags_valid(u32 flags)
 
 static struct mmapdev_store *make_store(const struct mmapdev_create *want)
 {
-	struct mmapdev_store *store;
-
 	switch (want->store) {
 	case MMAPDEV_STORE_MEMORY:
 		if (want->fd != -1)
 			return ERR_PTR(-EINVAL);
 		if (want->size > MMAPDEV_MAX_SIZE)
 			return ERR_PTR(-EFBIG);
-		store = mmapdev_memory_store();
-		if (!IS_ERR(store))
-			store->size = want->size;
-		return store;
+		return mmapdev_memory_store(want->size);
 	case MMAPDEV_STORE_FILE:
 		if (want->size)
 			return ERR_PTR(-EINVAL);
@@ -284,13 +279,14 @@ static int get_unsynced(struct inode *inode, void __user *arg)
 	while (store && done < want.count) {
 		unsigned int room = min_t(u64, want.count - done,
 					  ARRAY_SIZE(pages));
-		unsigned int n = mmapdev_store_unsynced(store, &index, pages,
-							room);
+		int n = mmapdev_store_unsynced(store, &index, pages, room);
 
+		if (n < 0)
+			return n;
 		if (copy_to_user(to + done, pages, n * sizeof(pages[0])))
 			return -EFAULT;
 		done += n;
-		if (n < room)
+		if (n < (int)room)
 			break;
 		if (fatal_signal_pending(current))
 			return -EINTR;
@@ -390,7 +386,7 @@ long mmapdev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case MMAPDEV_IOC_GET_FILE:
 		return open_regular(file, uarg);
 	case MMAPDEV_IOC_CREATE:
-		return create(uarg);
+		return file->f_mode & FMODE_WRITE ? create(uarg) : -EBADF;
 	case MMAPDEV_IOC_CRASH:
 		return crash(file, uarg);
 	case MMAPDEV_IOC_UNSYNCED:

@@ -41,9 +41,12 @@ static int __init mmapdev_init(void)
 	err = mmapdev_hole_init();
 	if (err)
 		goto err_initial;
-	err = mmapdev_object_init();
+	err = mmapdev_file_store_init();
 	if (err)
 		goto err_hole;
+	err = mmapdev_object_init();
+	if (err)
+		goto err_file_store;
 	err = mmapdev_node_init();
 	if (err)
 		goto err_object;
@@ -68,6 +71,8 @@ err_node:
 	mmapdev_node_exit();
 err_object:
 	mmapdev_object_exit();
+err_file_store:
+	mmapdev_file_store_exit();
 err_hole:
 	mmapdev_hole_exit();
 err_initial:
@@ -81,6 +86,7 @@ static void __exit mmapdev_exit(void)
 	mmapdev_filesystem_exit();
 	mmapdev_node_exit();
 	mmapdev_object_exit();
+	mmapdev_file_store_exit();
 	mmapdev_hole_exit();
 }
 

@@ -19,20 +19,23 @@
  *         mapping->invalidate_lock	(resize, allocate, as above)
  *
  *   inode->i_rwsem
- *     store->lock			(resize, allocate, crash; unsynced)
+ *     store->lock			(resize, allocate, crash, seek; unsynced)
  *       mapping->invalidate_lock	(resize, allocate, crash)
- *       folio lock			(flush: a batch of them, by index)
- *         the image's file's locks	(store_file: write, read, fallocate)
- *         store->pending.xa_lock	(pending, flush: any change of an entry)
+ *         folio lock			(as above; writeback of an edge)
+ *           store->pending.xa_lock	(pending: any change of an entry)
+ *
+ *   the image's file's sb_writers	(store_file: a worker, before it flushes)
+ *     store->lock			(flush, which holds no folio's lock)
+ *       the image's file's locks	(store_file: write, fallocate, truncate)
+ *       store->pending.xa_lock		(flush)
+ *         the image's xa_lock		(store_memory)
+ *       store->holes's lock		(holes)
  *
  *   mapping->invalidate_lock
  *     object->rules_lock		(inject)
  *
- *   the image's file's sb_writers	(store_file)
- *     store->lock			(flush)
- *
  * A folio lock and a hole page lock are never held together, nor two of either
- * kind but by a flush, and store->lock is never taken under one. Size is
+ * kind, and store->lock is never taken under one. Size is
  * protected by i_rwsem against other changes and by invalidate_lock against
  * faults, and counters are atomic or per CPU. Documentation/locking.rst tells
  * who may rely on what, and why nothing outlives the module.
@@ -44,6 +47,7 @@
 #include <linux/device.h>
 #include <linux/fs.h>
 #include <linux/jump_label.h>
+#include <linux/maple_tree.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
@@ -83,7 +87,7 @@ struct mmapdev_counters {
 /**
  * struct mmapdev_object - memory that files and mappings share
  * @counters: this object's events, per CPU
- * @regular: the inode of its regular file while there is one; i_rwsem
+ * @regular: the inode of its regular file while there is one; i_rwsem and i_lock
  * @node: its named device, or NULL; mmapdev_nodes_lock
  * @store: what is behind a durable object, or NULL
  * @cuts: power cuts so far; i_rwsem and invalidate_lock
@@ -119,30 +123,33 @@ struct mmapdev_object {
 #define MMAPDEV_FLUSH_BATCH	64
 
 /**
- * struct mmapdev_flush - pages on their way into an image
- * @folios: those in the page cache, locked, or NULL
- * @pages: what was written back, NULL where there is a hole now
- */
-struct mmapdev_flush {
-	struct folio *folios[MMAPDEV_FLUSH_BATCH];
-	struct page *pages[MMAPDEV_FLUSH_BATCH];
-};
-
-/**
  * struct mmapdev_store - what is behind a durable object
  * @ops: its image
- * @lock: held by a flush, and by who takes pending pages away
- * @pending: what was written back but not flushed; pending.h
- * @batch: protected by @lock
+ * @inode: the object; NULL once that is gone and the last flush goes on without it
+ * @lock: held by a flush, and by the caller that takes pending pages away
+ * @pending: what the image does not have yet; pending.h
+ * @holes: ranges of pages that were taken away, which the image still has
+ * @new_pages: entries of @pending where the image shows no page
+ * @hidden_pages: pages of the image that @holes hides
+ * @taken: bytes were taken away, by a truncation, a punch or zeroing, and the
+ *	image may still have them; written with @lock held
  * @size: end of file after a power cut; written with @lock held
+ * @end: end of file of the object
+ * @capacity: the largest size that the image can have
  * @after_error: MMAPDEV_AFTER_ERROR_*
  */
 struct mmapdev_store {
 	const struct mmapdev_store_ops *ops;
-	struct mutex lock;	/* batch, size, taking pending pages away */
+	struct inode *inode;
+	struct mutex lock;	/* size, holes, taking pending pages away */
 	struct xarray pending;
-	struct mmapdev_flush batch;
+	struct maple_tree holes;
+	atomic_long_t new_pages;
+	atomic_long_t hidden_pages;
+	bool taken;
 	loff_t size;
+	loff_t end;
+	loff_t capacity;
 	u32 after_error;
 };
 
@@ -153,17 +160,22 @@ struct mmapdev_store {
  * @has: is there a page at an index?
  * @next: the first index from here on that has one, or ULONG_MAX
  * @next_hole: the first index from here on that has none
- * @pages: how many there are
+ * @count: how many pages there are from an index to another, not included
  * @load: fill a page of zeros, if there is something at its index
  * @reserve: prepare for a page to be committed
- * @commit: take the pages from an index on, or drop those that are NULL; leaves
- *	in place of each what it does not need. Returns how many it took: if not
- *	all, the next one has had an error.
+ * @unreserve: undo that, or NULL
+ * @flush: mmapdev_store_flush_now(), by the caller or by a worker
+ * @begin: the same, begun and put into a list for mmapdev_file_flush_wait(); NULL
+ *	if @flush never waits
+ * @write: take the pages from an index on, of which those past @end count for
+ *	nothing. Returns how many it took: if not all, the next one has had an
+ *	error. NULL if @commit does that.
+ * @commit: called for a page that was written and has survived @sync: hands back
+ *	the page that is no longer needed. NULL if that is the page itself.
+ * @punch: take pages away
  * @resize: move the end
- * @sync: let what was committed survive; NULL if it does
- * @begin: called before the store is locked for a flush, or NULL
- * @end: called after that, or NULL
- * @free: let go of everything
+ * @sync: let what was written survive; NULL if it does
+ * @release: the object is gone: flush for the last time, and let go of everything
  */
 struct mmapdev_store_ops {
 	u32 kind;
@@ -171,17 +183,22 @@ struct mmapdev_store_ops {
 	bool (*has)(struct mmapdev_store *store, pgoff_t index);
 	pgoff_t (*next)(struct mmapdev_store *store, pgoff_t index);
 	pgoff_t (*next_hole)(struct mmapdev_store *store, pgoff_t index);
-	unsigned long (*pages)(struct mmapdev_store *store);
+	unsigned long (*count)(struct mmapdev_store *store, pgoff_t first,
+			       pgoff_t end);
 	int (*load)(struct mmapdev_store *store, pgoff_t index,
 		    struct page *page);
 	int (*reserve)(struct mmapdev_store *store, pgoff_t index, gfp_t gfp);
-	unsigned int (*commit)(struct mmapdev_store *store, pgoff_t index,
-			       struct page **pages, unsigned int n, int *err);
+	void (*unreserve)(struct mmapdev_store *store, pgoff_t index);
+	int (*flush)(struct mmapdev_store *store, loff_t from, loff_t to);
+	int (*begin)(struct mmapdev_store *store, struct list_head *begun);
+	unsigned int (*write)(struct mmapdev_store *store, pgoff_t index,
+			      struct page **pages, unsigned int n, int *err);
+	struct page *(*commit)(struct mmapdev_store *store, pgoff_t index,
+			       struct page *page);
+	int (*punch)(struct mmapdev_store *store, pgoff_t first, pgoff_t end);
 	int (*resize)(struct mmapdev_store *store, loff_t size);
 	int (*sync)(struct mmapdev_store *store);
-	void (*begin)(struct mmapdev_store *store);
-	void (*end)(struct mmapdev_store *store);
-	void (*free)(struct mmapdev_store *store);
+	void (*release)(struct mmapdev_store *store);
 };
 
 #define MMAPDEV_SUPER_MAGIC	0x6d6d6170	/* "mmap" */
@@ -218,7 +235,8 @@ struct inode *mmapdev_object_create(void);
 struct inode *mmapdev_object_create_durable(struct mmapdev_store *store);
 unsigned long mmapdev_object_pages(struct inode *inode);
 unsigned long mmapdev_object_count(void);
-int mmapdev_object_syncfs(void);
+int mmapdev_object_syncfs(struct super_block *sb);
+void mmapdev_object_error(struct inode *inode, int err);
 void mmapdev_accessed(struct inode *inode);
 void mmapdev_modified(struct inode *inode);
 
@@ -290,25 +308,33 @@ extern const struct address_space_operations mmapdev_aops;
 extern const struct address_space_operations mmapdev_durable_aops;
 int mmapdev_folio_dirty(struct inode *inode, struct folio *folio);
 int mmapdev_partial_dirty(struct inode *inode, loff_t pos);
+void mmapdev_folio_write(struct inode *inode, struct folio *folio);
+void mmapdev_partial_write(struct inode *inode, loff_t pos);
 int mmapdev_sync(struct inode *inode, loff_t from, loff_t to);
 int mmapdev_fsync(struct file *file, loff_t from, loff_t to, int datasync);
 
 /* store.c: what is behind a durable object. */
 bool mmapdev_store_has(struct mmapdev_store *store, pgoff_t index);
+bool mmapdev_store_image_shows(struct mmapdev_store *store, pgoff_t index);
 int mmapdev_store_load(struct mmapdev_store *store, struct folio *folio);
 pgoff_t mmapdev_store_next(struct mmapdev_store *store, pgoff_t index);
 pgoff_t mmapdev_store_next_hole(struct mmapdev_store *store, pgoff_t index,
 				pgoff_t end);
 unsigned long mmapdev_store_pages(struct mmapdev_store *store);
-void mmapdev_store_lock(struct inode *inode);
+int mmapdev_store_lock(struct inode *inode);
 void mmapdev_store_unlock(struct inode *inode);
+void mmapdev_store_error(struct mmapdev_store *store, int err);
 void mmapdev_store_init(struct mmapdev_store *store,
 			const struct mmapdev_store_ops *ops);
+void mmapdev_store_empty(struct mmapdev_store *store);
 void mmapdev_store_free(struct mmapdev_store *store);
 
 /* store_memory.c, store_file.c: its image; store_page.c: pages for it. */
-struct mmapdev_store *mmapdev_memory_store(void);
+struct mmapdev_store *mmapdev_memory_store(loff_t size);
 struct mmapdev_store *mmapdev_file_store(int fd);
+int mmapdev_file_flush_wait(struct list_head *begun);
+int mmapdev_file_store_init(void);
+void mmapdev_file_store_exit(void);
 struct page *mmapdev_store_alloc_page(gfp_t gfp);
 void mmapdev_store_free_page(struct page *page);
 struct page *mmapdev_store_find_page(struct xarray *pages, pgoff_t index);
@@ -316,25 +342,37 @@ struct page *mmapdev_store_find_page(struct xarray *pages, pgoff_t index);
 /* pending.c: what is not in the image yet. */
 int mmapdev_store_reserve(struct mmapdev_store *store, pgoff_t index,
 			  gfp_t gfp);
-void mmapdev_store_unreserve(struct mmapdev_store *store, pgoff_t index);
+int mmapdev_store_reserve_spare(struct mmapdev_store *store, pgoff_t index,
+				gfp_t gfp);
+void mmapdev_store_unreserve_spare(struct mmapdev_store *store, pgoff_t index);
 int mmapdev_store_write(struct mmapdev_store *store, struct folio *folio,
 			loff_t size);
+void mmapdev_store_write_zeros(struct mmapdev_store *store, pgoff_t index);
 void mmapdev_store_revert(struct inode *inode, struct folio *folio);
-int mmapdev_store_punch_prepare(struct mmapdev_store *store, pgoff_t first,
-				pgoff_t end);
-void mmapdev_store_punch(struct mmapdev_store *store, pgoff_t first,
-			 pgoff_t end);
+void mmapdev_store_drop(struct mmapdev_store *store, pgoff_t first,
+			pgoff_t end);
 bool mmapdev_store_differs(struct mmapdev_store *store, pgoff_t index);
 bool mmapdev_store_next_pending(struct mmapdev_store *store,
 				unsigned long *index);
-unsigned int mmapdev_store_unsynced(struct mmapdev_store *store,
-				    unsigned long *index,
-				    struct mmapdev_unsynced_page *pages,
-				    unsigned int room);
+int mmapdev_store_unsynced(struct mmapdev_store *store, unsigned long *index,
+			   struct mmapdev_unsynced_page *pages,
+			   unsigned int room);
 void mmapdev_store_forget(struct mmapdev_store *store);
+
+/* holes.c: what was taken away, but not yet from the image. */
+int mmapdev_holes_add(struct mmapdev_store *store, pgoff_t first, pgoff_t end);
+bool mmapdev_holes_hide(struct mmapdev_store *store, pgoff_t index);
+bool mmapdev_holes_next(struct mmapdev_store *store, pgoff_t from, pgoff_t last,
+			pgoff_t *first, pgoff_t *end);
+void mmapdev_holes_remove(struct mmapdev_store *store, pgoff_t first,
+			  pgoff_t end);
+void mmapdev_holes_forget(struct mmapdev_store *store);
 
 /* flush.c: what was written back becomes durable. */
 int mmapdev_store_flush(struct inode *inode, loff_t from, loff_t to);
+int mmapdev_store_flush_now(struct mmapdev_store *store, loff_t from,
+			    loff_t to);
+bool mmapdev_store_is_clean(struct mmapdev_store *store);
 
 /* crash.c: the power cut. */
 void mmapdev_file_born(struct file *file);
@@ -343,7 +381,8 @@ int mmapdev_crash(struct inode *inode, u32 flags, u64 *lost);
 
 /* inject.c: rules that fail or delay an event. */
 DECLARE_STATIC_KEY_FALSE(mmapdev_inject_key);
-int mmapdev_inject_slow(struct inode *inode, u32 event, loff_t pos);
+int mmapdev_inject_slow(struct inode *inode, u32 event, loff_t pos,
+			bool delays);
 int mmapdev_inject_add(struct inode *inode, struct mmapdev_rule *rule);
 int mmapdev_inject_get(struct inode *inode, struct mmapdev_rule *rule);
 int mmapdev_inject_remove(struct inode *inode, u64 id);
@@ -362,7 +401,26 @@ int mmapdev_inject_remove(struct inode *inode, u64 id);
 static inline int mmapdev_inject(struct inode *inode, u32 event, loff_t pos)
 {
 	if (static_branch_unlikely(&mmapdev_inject_key))
-		return mmapdev_inject_slow(inode, event, pos);
+		return mmapdev_inject_slow(inode, event, pos, true);
+	return 0;
+}
+
+/**
+ * mmapdev_inject_error - what the rules have for an event that must not wait
+ * @inode: the object
+ * @event: MMAPDEV_EVENT_*
+ * @pos: first byte of the page, or of the range
+ *
+ * For the kernel's flusher, and for syncs that others ask for.
+ *
+ * Context: May sleep.
+ * Return: As mmapdev_inject_slow().
+ */
+static inline int mmapdev_inject_error(struct inode *inode, u32 event,
+				       loff_t pos)
+{
+	if (static_branch_unlikely(&mmapdev_inject_key))
+		return mmapdev_inject_slow(inode, event, pos, false);
 	return 0;
 }
 

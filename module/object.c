@@ -71,10 +71,12 @@ static void object_evict_inode(struct inode *inode)
 	spin_lock(&durable_objects_lock);
 	list_del_init(&object->durable_objects);
 	spin_unlock(&durable_objects_lock);
-	/* What an image in a file does not get now, nobody will ever see. */
+	/* What an image in a file does not get now is lost. */
 	if (object->store && object->store->ops->kind == MMAPDEV_STORE_FILE)
-		mmapdev_sync(inode, 0, LLONG_MAX);
+		filemap_write_and_wait(&inode->i_data);
 	truncate_inode_pages_final(&inode->i_data);
+	if (object->store)
+		object->store->inode = NULL;
 	clear_inode(inode);
 	mmapdev_inject_remove(inode, 0);
 	mmapdev_store_free(object->store);
@@ -82,17 +84,62 @@ static void object_evict_inode(struct inode *inode)
 		atomic_long_dec(&object_count);
 }
 
-/*
- * sync(2) after it has written everything back, and syncfs(2) of an object
- * file. What fails has been noted for whoever has the object open.
+/**
+ * mmapdev_object_error - note an error of storing, once for each open file
+ * @inode: the object
+ * @err: the error
+ *
+ * syncfs(2) asks the filesystem of the file that it is given.
+ *
+ * Context: Any but interrupts.
  */
-static int object_sync_fs(struct super_block *sb, int wait)
+void mmapdev_object_error(struct inode *inode, int err)
+{
+	struct mmapdev_object *object = mmapdev_object_of(inode);
+
+	mapping_set_error(inode->i_mapping, err);
+	spin_lock(&inode->i_lock);
+	if (object->regular)
+		errseq_set(&object->regular->i_sb->s_wb_err, err);
+	spin_unlock(&inode->i_lock);
+}
+
+/* Is there a file of the object in a filesystem? Any is, for NULL. */
+static bool is_of(struct mmapdev_object *object, const struct super_block *sb)
+{
+	bool ret;
+
+	spin_lock(&object->inode.i_lock);
+	ret = !sb || (object->regular && object->regular->i_sb == sb);
+	spin_unlock(&object->inode.i_lock);
+	return ret;
+}
+
+/* What can wait for an image only begins here. */
+static int flush_object(struct inode *inode, struct list_head *begun)
+{
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
+	int err = mmapdev_inject_error(inode, MMAPDEV_EVENT_FLUSH, 0);
+
+	if (err)
+		return err;
+	if (store->ops->begin)
+		return store->ops->begin(store, begun);
+	return store->ops->flush(store, 0, LLONG_MAX);
+}
+
+/*
+ * Flush the objects of a filesystem, or all. Everybody's objects are here, and one
+ * whose image hangs must not stop the others: it is waited for a few seconds.
+ */
+static int flush_objects(const struct super_block *sb)
 {
 	struct mmapdev_object *object;
 	struct inode *last = NULL;
+	LIST_HEAD(begun);
+	int ret = 0;
+	int err;
 
-	if (!wait)
-		return 0;
 	spin_lock(&durable_objects_lock);
 	list_for_each_entry(object, &durable_objects, durable_objects) {
 		if (!igrab(&object->inode))
@@ -100,11 +147,28 @@ static int object_sync_fs(struct super_block *sb, int wait)
 		spin_unlock(&durable_objects_lock);
 		iput(last);	/* its place in the list was needed until here */
 		last = &object->inode;
-		mmapdev_store_flush(last, 0, LLONG_MAX);
+		if (is_of(object, sb)) {
+			if (sb)
+				filemap_fdatawrite(last->i_mapping);
+			err = flush_object(last, &begun);
+			ret = ret ?: err;
+		}
 		spin_lock(&durable_objects_lock);
 	}
 	spin_unlock(&durable_objects_lock);
 	iput(last);
+	err = mmapdev_file_flush_wait(&begun);
+	return ret ?: err;
+}
+
+/*
+ * sync(2), after it has written everything back. What fails has been noted for
+ * each file that has the object open.
+ */
+static int object_sync_fs(struct super_block *sb, int wait)
+{
+	if (wait)
+		flush_objects(NULL);
 	return 0;
 }
 
@@ -195,6 +259,8 @@ struct inode *mmapdev_object_create_durable(struct mmapdev_store *store)
 		return ERR_PTR(-ENOMEM);
 	object = mmapdev_object_of(inode);
 	object->store = store;
+	store->inode = inode;
+	store->end = store->size;
 	inode->i_size = store->size;
 	inode->i_mapping->a_ops = &mmapdev_durable_aops;
 	/* Else the kernel's flusher passes it by. */
@@ -220,20 +286,15 @@ unsigned long mmapdev_object_pages(struct inode *inode)
 }
 
 /**
- * mmapdev_object_syncfs - write all durable objects back, and flush them
+ * mmapdev_object_syncfs - write the objects of a filesystem back, and flush them
+ * @sb: mmapdev's filesystem of regular files
  *
  * Context: May sleep.
- * Return: 0 or an error.
+ * Return: 0 or the first error; -EIO for an image that hangs.
  */
-int mmapdev_object_syncfs(void)
+int mmapdev_object_syncfs(struct super_block *sb)
 {
-	struct super_block *sb = durable_mount->mnt_sb;
-	int err;
-
-	down_read(&sb->s_umount);
-	err = sync_filesystem(sb);
-	up_read(&sb->s_umount);
-	return err;
+	return flush_objects(sb);
 }
 
 /**

@@ -3,7 +3,7 @@
  * What is pending in a store: written back but not flushed, or reserved for the
  * writeback to come; pending.h tells what an entry says.
  *
- * Writeback allocates nothing, since whoever makes a page dirty reserves first.
+ * Writeback allocates nothing, since whatever makes a page dirty reserves first.
  */
 
 #include "mmapdev.h"
@@ -14,54 +14,117 @@
 #include "compat.h"
 #include "pending.h"
 
-/* A flush has it, perhaps without a folio's lock. */
-static bool is_claimed(struct mmapdev_store *store, pgoff_t index)
+/* An entry that goes away, or whose image page has come. Under xa_lock. */
+static void clear_new(struct mmapdev_store *store, struct xa_state *xas)
 {
-	return xa_marked(&store->pending, CLAIMED) &&
-	       xa_get_mark(&store->pending, index, CLAIMED);
+	if (!xas_get_mark(xas, NEW))
+		return;
+	xas_clear_mark(xas, NEW);
+	atomic_long_dec(&store->new_pages);
 }
 
+/* Free a page and the reservation on its list, which nobody can find any more. */
 static void entry_free(void *entry)
 {
-	if (entry)
-		mmapdev_store_free_page(entry_page(entry));
+	struct page *reserved = entry_reserved(entry);
+	struct page *page = entry_page(entry);
+
+	if (reserved && reserved != page) {
+		list_del(&reserved->lru);
+		mmapdev_store_free_page(reserved);
+	}
+	mmapdev_store_free_page(page);
 }
 
-/* Is there a page that the next writeback can fill? */
-static bool is_reserved(struct mmapdev_store *store, pgoff_t index, void *entry)
+/* The reservation at an index: it stays if the folio is locked. */
+static struct page *find_reserved(struct mmapdev_store *store, pgoff_t index)
 {
-	return entry && entry != HOLE && !is_claimed(store, index);
+	struct page *page;
+	void *entry;
+
+	xa_lock(&store->pending);
+	entry = xa_load(&store->pending, index);
+	page = entry ? entry_reserved(entry) : NULL;
+	xa_unlock(&store->pending);
+	return page;
 }
 
-/*
- * Put a reservation where there is none, or no longer one of ours. Return
- * -EEXIST if there has come to be one meanwhile.
- */
-static int put_reservation(struct mmapdev_store *store, pgoff_t index,
-			   struct page *page, gfp_t gfp)
+/* Put a reservation where there is none. */
+static int put_reserved(struct mmapdev_store *store, pgoff_t index,
+			struct page *page, gfp_t gfp)
 {
 	XA_STATE(xas, &store->pending, index);
+	bool is_new = !mmapdev_store_image_shows(store, index);
 	void *entry;
 
 	do {
 		xas_lock(&xas);
 		entry = xas_load(&xas);
-		if (xa_is_zero(entry))	/* room for a hole, not used */
-			entry = NULL;
-		if (is_reserved(store, index, entry)) {
-			xas_unlock(&xas);
-			return -EEXIST;
-		}
-		xas_store(&xas, xa_tag_pointer(page, entry == HOLE ?
-					       OVER_HOLE : 0));
 		if (entry) {
-			xas_clear_mark(&xas, WRITTEN);
-			xas_clear_mark(&xas, COMMITTED);
-			xas_clear_mark(&xas, CLAIMED);
+			list_add(&page->lru, &entry_page(entry)->lru);
+		} else {
+			xas_store(&xas, page);
+			if (is_new && !xas_error(&xas)) {
+				xas_set_mark(&xas, NEW);
+				atomic_long_inc(&store->new_pages);
+			}
 		}
 		xas_unlock(&xas);
 	} while (xas_nomem(&xas, gfp));
 	return xas_error(&xas);
+}
+
+/* Take a reservation away; what was written stays. */
+static void unreserve(struct mmapdev_store *store, pgoff_t index)
+{
+	XA_STATE(xas, &store->pending, index);
+	struct page *page = NULL;
+	bool gone = false;
+	void *entry;
+
+	xas_lock(&xas);
+	entry = xas_load(&xas);
+	if (entry)
+		page = entry_reserved(entry);
+	if (page && page != entry_page(entry)) {
+		list_del(&page->lru);
+	} else if (page) {
+		clear_new(store, &xas);
+		xas_store(&xas, NULL);
+		gone = true;
+	}
+	xas_unlock(&xas);
+	mmapdev_store_free_page(page);
+	if (gone && store->ops->unreserve)
+		store->ops->unreserve(store, index);
+}
+
+static int reserve(struct mmapdev_store *store, pgoff_t index, gfp_t gfp,
+		   unsigned long since)
+{
+	struct page *page;
+	int err;
+
+	page = find_reserved(store, index);
+	if (page) {
+		if (!page_private(page))	/* a spare one is used now */
+			set_page_private(page, since);
+		return 0;
+	}
+	page = mmapdev_store_alloc_page(gfp);
+	if (IS_ERR(page))
+		return PTR_ERR(page);
+	set_page_private(page, since);
+	err = put_reserved(store, index, page, gfp);
+	if (err) {
+		mmapdev_store_free_page(page);
+		return err;
+	}
+	/* After: a flush keeps room in the image where it finds an entry. */
+	err = store->ops->reserve(store, index, gfp);
+	if (err)
+		unreserve(store, index);
+	return err;
 }
 
 /**
@@ -71,28 +134,69 @@ static int put_reservation(struct mmapdev_store *store, pgoff_t index,
  * @gfp: how to allocate
  *
  * Context: The folio at @index is locked; may sleep.
- * Return: 0; -ENOSPC over the limit; -ENOMEM.
+ * Return: 0; -ENOSPC over the limit or if the image has no room; -ENOMEM.
  */
 int mmapdev_store_reserve(struct mmapdev_store *store, pgoff_t index, gfp_t gfp)
 {
-	void *entry = xa_load(&store->pending, index);
-	struct page *page;
-	int err;
-
-	if (is_reserved(store, index, entry))
-		return 0;
-	err = store->ops->reserve(store, index, gfp);
-	if (err)
-		return err;
-	page = mmapdev_store_alloc_page(gfp);
-	if (IS_ERR(page))
-		return PTR_ERR(page);
-	err = put_reservation(store, index, page, gfp);
-	if (err)
-		mmapdev_store_free_page(page);
-	return err == -EEXIST ? 0 : err;
+	return reserve(store, index, gfp, jiffies | 1);
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_reserve);
+
+/**
+ * mmapdev_store_reserve_spare - have a page that may be taken back
+ * @store: the store
+ * @index: in pages
+ * @gfp: how to allocate
+ *
+ * Context: Holds the store's lock and invalidate_lock; may sleep.
+ * Return: As mmapdev_store_reserve().
+ */
+int mmapdev_store_reserve_spare(struct mmapdev_store *store, pgoff_t index,
+				gfp_t gfp)
+{
+	return reserve(store, index, gfp, 0);
+}
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_reserve_spare);
+
+/**
+ * mmapdev_store_unreserve_spare - undo mmapdev_store_reserve_spare()
+ * @store: the store
+ * @index: in pages
+ *
+ * A reservation that was there before stays.
+ *
+ * Context: As mmapdev_store_reserve_spare(), whose locks were held since.
+ */
+void mmapdev_store_unreserve_spare(struct mmapdev_store *store, pgoff_t index)
+{
+	struct page *page = find_reserved(store, index);
+
+	if (page && !page_private(page))
+		unreserve(store, index);
+}
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_unreserve_spare);
+
+/* Let a reservation be what was written; what it replaces goes. */
+static void publish(struct mmapdev_store *store, pgoff_t index,
+		    struct page *page)
+{
+	XA_STATE(xas, &store->pending, index);
+	struct page *old;
+	void *entry;
+
+	xas_lock(&xas);
+	entry = xas_load(&xas);
+	old = entry_page(entry);
+	if (old != page)
+		list_del(&page->lru);
+	INIT_LIST_HEAD(&page->lru);
+	xas_store(&xas, xa_tag_pointer(page, WRITTEN));
+	xas_set_mark(&xas, TO_FLUSH);
+	xas_clear_mark(&xas, FLUSHED);
+	xas_unlock(&xas);
+	if (old != page)
+		mmapdev_store_free_page(old);
+}
 
 /**
  * mmapdev_store_write - write a folio back
@@ -111,66 +215,40 @@ int mmapdev_store_write(struct mmapdev_store *store, struct folio *folio,
 {
 	pgoff_t index = folio->index;
 	loff_t pos = folio_pos(folio);
-	void *entry = xa_load(&store->pending, index);
-	struct page *page;
+	struct page *page = find_reserved(store, index);
 	int err;
 
-	if (!is_reserved(store, index, entry)) {
+	if (!page) {
 		err = mmapdev_store_reserve(store, index, GFP_NOFS);
 		if (err)
 			return err;
-		entry = xa_load(&store->pending, index);
+		page = find_reserved(store, index);
 	}
-	page = entry_page(entry);
 	copy_highpage(page, folio_page(folio, 0));
 	if (pos < size && size < pos + PAGE_SIZE)
 		memzero_page(page, offset_in_page(size),
 			     PAGE_SIZE - offset_in_page(size));
-	if (entry_is_over_hole(entry))
-		xa_store(&store->pending, index, page, 0);
-	xa_set_mark(&store->pending, index, WRITTEN);
-	if (xa_marked(&store->pending, COMMITTED))
-		xa_clear_mark(&store->pending, index, COMMITTED);
+	publish(store, index, page);
 	return 0;
 }
 
-/* The image's page is taken away. Allocates nothing: there is an entry. */
-static void make_hole(struct mmapdev_store *store, unsigned long index)
-{
-	xa_store(&store->pending, index, HOLE, 0);
-	xa_set_mark(&store->pending, index, WRITTEN);
-	xa_clear_mark(&store->pending, index, COMMITTED);
-}
-
-/* Give a reservation back; what else there is stays. */
-static void unreserve(struct mmapdev_store *store, pgoff_t index)
-{
-	void *entry = xa_load(&store->pending, index);
-
-	if (!entry || entry == HOLE || entry_is_marked(&store->pending, index))
-		return;
-	entry_free(entry);
-	if (entry_is_over_hole(entry))
-		make_hole(store, index);
-	else
-		xa_erase(&store->pending, index);
-}
-
 /**
- * mmapdev_store_unreserve - undo mmapdev_store_reserve()
+ * mmapdev_store_write_zeros - write a page of zeros back that is not cached
  * @store: the store
- * @index: in pages
+ * @index: in pages; it has a reservation
  *
- * Context: Holds the store's lock; no folio there is dirty, and none can become
- *	so.
+ * Context: Holds the store's lock and invalidate_lock; there is no folio.
  */
-void mmapdev_store_unreserve(struct mmapdev_store *store, pgoff_t index)
+void mmapdev_store_write_zeros(struct mmapdev_store *store, pgoff_t index)
 {
+	struct page *page = find_reserved(store, index);
+
 	lockdep_assert_held(&store->lock);
 
-	unreserve(store, index);
+	clear_highpage(page);
+	set_page_private(page, jiffies | 1);
+	publish(store, index, page);
 }
-EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_unreserve);
 
 /**
  * mmapdev_store_revert - after an error, show what the store has
@@ -192,61 +270,30 @@ void mmapdev_store_revert(struct inode *inode, struct folio *folio)
 }
 
 /**
- * mmapdev_store_punch_prepare - make sure that a punch will not fail
- * @store: the store
- * @first: where it begins, in pages
- * @end: where it ends, in pages, not included
- *
- * Context: Holds the object's i_rwsem; may sleep.
- * Return: 0 or -ENOMEM, with nothing changed.
- */
-int mmapdev_store_punch_prepare(struct mmapdev_store *store, pgoff_t first,
-				pgoff_t end)
-{
-	pgoff_t index;
-	int err;
-
-	for (index = store->ops->next(store, first); index < end;
-	     index = store->ops->next(store, index + 1)) {
-		err = xa_reserve(&store->pending, index, GFP_KERNEL);
-		if (err)
-			return err;
-		cond_resched();
-	}
-	return 0;
-}
-
-/**
- * mmapdev_store_punch - take pages away, for now
+ * mmapdev_store_drop - forget what is pending in a range
  * @store: the store
  * @first: where to begin, in pages
  * @end: where to end, in pages, not included
  *
- * The image keeps them until a flush.
- *
- * Context: After mmapdev_store_punch_prepare(), with i_rwsem, the store's lock
- *	and invalidate_lock held since; the page cache has none of the pages.
+ * Context: Holds the store's lock and invalidate_lock; the page cache has none of
+ *	the pages; may sleep.
  */
-void mmapdev_store_punch(struct mmapdev_store *store, pgoff_t first,
-			 pgoff_t end)
+void mmapdev_store_drop(struct mmapdev_store *store, pgoff_t first, pgoff_t end)
 {
 	unsigned long index;
 	void *entry;
 
 	lockdep_assert_held(&store->lock);
 
+	if (first >= end)
+		return;
 	xa_for_each_range(&store->pending, index, entry, first, end - 1) {
+		if (xa_get_mark(&store->pending, index, NEW))
+			atomic_long_dec(&store->new_pages);
+		xa_erase(&store->pending, index);
 		entry_free(entry);
-		if (store->ops->has(store, index))
-			make_hole(store, index);
-		else
-			xa_erase(&store->pending, index);
-		cond_resched();
-	}
-	/* Where there was no entry, one is prepared. */
-	for (index = store->ops->next(store, first); index < end;
-	     index = store->ops->next(store, index + 1)) {
-		make_hole(store, index);
+		if (store->ops->unreserve)
+			store->ops->unreserve(store, index);
 		cond_resched();
 	}
 }
@@ -261,21 +308,38 @@ void mmapdev_store_punch(struct mmapdev_store *store, pgoff_t first,
  */
 bool mmapdev_store_differs(struct mmapdev_store *store, pgoff_t index)
 {
-	return xa_load(&store->pending, index);
+	return xa_load(&store->pending, index) ||
+	       (mmapdev_holes_hide(store, index) &&
+		store->ops->has(store, index));
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_differs);
 
 /**
- * mmapdev_store_next_pending - find what a power cut would undo
+ * mmapdev_store_next_pending - find an entry
  * @store: the store
  * @index: where to begin, in pages; set to where it was found
  *
- * Return: Is there such a page? It can be one whose writeback is still to come.
+ * Return: Is there one? Its writeback can be still to come.
  */
 bool mmapdev_store_next_pending(struct mmapdev_store *store,
 				unsigned long *index)
 {
 	return xa_find(&store->pending, index, ULONG_MAX, XA_PRESENT);
+}
+
+/* The first page of the image from an index on that is hidden, or ULONG_MAX. */
+static pgoff_t next_hidden(struct mmapdev_store *store, pgoff_t index)
+{
+	pgoff_t first, end, found;
+
+	while (mmapdev_holes_next(store, index, ULONG_MAX - 1, &first, &end)) {
+		found = store->ops->next(store, max(index, first));
+		if (found < end)
+			return found;
+		index = end;
+		cond_resched();
+	}
+	return ULONG_MAX;
 }
 
 /**
@@ -286,34 +350,39 @@ bool mmapdev_store_next_pending(struct mmapdev_store *store,
  * @room: how many @pages
  *
  * Context: May sleep.
- * Return: How many there are, less than @room at the end.
+ * Return: How many there are, less than @room at the end; -EINTR if killed.
  */
-unsigned int mmapdev_store_unsynced(struct mmapdev_store *store,
-				    unsigned long *index,
-				    struct mmapdev_unsynced_page *pages,
-				    unsigned int room)
+int mmapdev_store_unsynced(struct mmapdev_store *store, unsigned long *index,
+			   struct mmapdev_unsynced_page *pages,
+			   unsigned int room)
 {
 	unsigned int n;
-	void *entry;
 
-	mutex_lock(&store->lock);	/* no entry is freed meanwhile */
+	if (mutex_lock_killable(&store->lock))
+		return -EINTR;
 	for (n = 0; n < room; n++, (*index)++) {
+		pgoff_t hidden = next_hidden(store, *index);
 		unsigned long since = jiffies;
 		u32 why = MMAPDEV_UNSYNCED_HOLE;
-		struct page *page;
+		unsigned long found = *index;
+		void *entry;
 
-		entry = xa_find(&store->pending, index, ULONG_MAX, XA_PRESENT);
-		if (!entry)
-			break;
-		if (entry != HOLE) {
-			page = entry_page(entry);
-			since = page_private(page);
-			why = entry_is_marked(&store->pending, *index) ?
+		xa_lock(&store->pending);	/* writeback replaces pages */
+		entry = xa_find(&store->pending, &found, ULONG_MAX, XA_PRESENT);
+		if (entry && found <= hidden) {
+			since = page_private(entry_page(entry));
+			why = entry_is_written(entry) ?
 				MMAPDEV_UNSYNCED_WRITTEN :
 				MMAPDEV_UNSYNCED_DIRTY;
 		}
+		xa_unlock(&store->pending);
+		if (!entry || found > hidden)
+			found = hidden;
+		if (found == ULONG_MAX)
+			break;
+		*index = found;
 		pages[n] = (struct mmapdev_unsynced_page) {
-			.offset	= (u64)*index << PAGE_SHIFT,
+			.offset	= (u64)found << PAGE_SHIFT,
 			.age	= jiffies_to_msecs(jiffies - since),
 			.why	= why,
 		};
@@ -331,12 +400,7 @@ unsigned int mmapdev_store_unsynced(struct mmapdev_store *store,
  */
 void mmapdev_store_forget(struct mmapdev_store *store)
 {
-	unsigned long index;
-	void *entry;
-
-	lockdep_assert_held(&store->lock);
-
-	xa_for_each(&store->pending, index, entry)
-		entry_free(entry);
-	xa_destroy(&store->pending);
+	mmapdev_store_drop(store, 0, ULONG_MAX);
+	xa_destroy(&store->pending);	/* index ULONG_MAX cannot be */
+	mmapdev_holes_forget(store);
 }

@@ -1,54 +1,58 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a store has not made durable: the entries of its pending array.
+ * What an image does not have yet: the entries of a store's pending array.
  *
- * An entry is
- *  - HOLE: the image has a page here that was taken away since;
- *  - a page with a mark: what was written back;
- *  - a page without: reserved, for the writeback of a page that is dirty now, or
- *    left by one that failed. Its content does not count, the image shows
- *    through it; or, if it is tagged OVER_HOLE, a hole.
+ * An entry is a page, tagged or not:
+ *  - untagged, it is a reservation: for the writeback of a folio that is dirty, or
+ *    left by a writeback that failed. Its bytes do not count, and the image shows
+ *    through it;
+ *  - tagged WRITTEN, it was written back, and is what is to be seen. It does not
+ *    change any more: the next writeback puts another page in its place. A folio
+ *    that is dirty again has its reservation on the page's list.
  *
- * The marks, of which an entry has one at most:
- *  - WRITTEN: waits for a flush;
- *  - CLAIMED: a flush is at work on it, and may have no folio to lock. Its page is
- *    the flush's: nobody writes to it, and who needs a reservation puts a page of
- *    his own in its place;
- *  - COMMITTED: a flush has put it into the image and waits for that to survive.
+ * Marks of an entry:
+ *  - TO_FLUSH: written, and waits for a flush;
+ *  - FLUSHED: written, a flush has given it to the image and waits for that to
+ *    survive;
+ *  - NEW: the image shows no page here.
  *
- * An entry changes only while its folio is locked, if there is one in the page
- * cache, or by who has locked the store. Entries with a mark are removed only by
- * the latter. Pages go at any time for who has locked neither: look at them only
- * with a reference, from mmapdev_store_find_page().
+ * An entry and its page's list change under xa_lock. A reservation is used and
+ * taken away with the folio locked, if there is one in the page cache; written
+ * pages are replaced by writeback, with the folio locked, and taken away with
+ * the store locked. Without xa_lock a written page may be freed at any time:
+ * take a reference by mmapdev_store_find_page() first.
  */
 #ifndef _MMAPDEV_PENDING_H
 #define _MMAPDEV_PENDING_H
 
+#include <linux/list.h>
+#include <linux/mm_types.h>
 #include <linux/xarray.h>
 
-#define HOLE		xa_mk_value(0)	/* no page has this address and a tag */
-#define OVER_HOLE	1UL
-#define WRITTEN		XA_MARK_0
-#define COMMITTED	XA_MARK_1
-#define CLAIMED		XA_MARK_2
+#define WRITTEN		1UL	/* a tag */
 
-/* Its page, whether that counts or not, or NULL. */
+#define TO_FLUSH	XA_MARK_0
+#define FLUSHED		XA_MARK_1
+#define NEW		XA_MARK_2
+
 static inline struct page *entry_page(void *entry)
 {
-	return entry == HOLE ? NULL : xa_untag_pointer(entry);
+	return xa_untag_pointer(entry);
 }
 
-static inline bool entry_is_over_hole(void *entry)
+static inline bool entry_is_written(void *entry)
 {
-	return entry != HOLE && xa_pointer_tag(entry) == OVER_HOLE;
+	return xa_pointer_tag(entry) == WRITTEN;
 }
 
-/* Was it written back? Else it is reserved. */
-static inline bool entry_is_marked(struct xarray *pending, pgoff_t index)
+/* Its reservation or NULL. Under xa_lock. */
+static inline struct page *entry_reserved(void *entry)
 {
-	return xa_get_mark(pending, index, WRITTEN) ||
-	       xa_get_mark(pending, index, CLAIMED) ||
-	       xa_get_mark(pending, index, COMMITTED);
+	struct page *page = entry_page(entry);
+
+	if (!page || !entry_is_written(entry))
+		return page;
+	return list_first_entry_or_null(&page->lru, struct page, lru);
 }
 
 #endif /* _MMAPDEV_PENDING_H */

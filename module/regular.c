@@ -79,6 +79,16 @@ static struct inode *regular_make(struct super_block *sb, struct inode *inode)
 	return regular;
 }
 
+/* Also under i_lock, for those who must not take i_rwsem. */
+static void set_regular(struct inode *inode, struct inode *regular)
+{
+	lockdep_assert_held_write(&inode->i_rwsem);
+
+	spin_lock(&inode->i_lock);
+	mmapdev_object_of(inode)->regular = regular;
+	spin_unlock(&inode->i_lock);
+}
+
 /**
  * mmapdev_regular_get - the inode of an object's regular file
  * @sb: mmapdev's filesystem, which stays mounted
@@ -97,7 +107,7 @@ struct inode *mmapdev_regular_get(struct super_block *sb, struct inode *inode)
 		regular = igrab(object->regular);
 	if (!regular) {	/* or it is about to be evicted */
 		regular = regular_make(sb, inode);
-		object->regular = regular;
+		set_regular(inode, regular);
 	}
 	inode_unlock(inode);
 	return regular ?: ERR_PTR(-ENOMEM);
@@ -116,7 +126,7 @@ void mmapdev_regular_evict(struct inode *regular)
 
 	inode_lock(inode);
 	if (object->regular == regular)
-		object->regular = NULL;
+		set_regular(inode, NULL);
 	inode_unlock(inode);
 	regular->i_mapping = &regular->i_data;
 	iput(inode);

@@ -101,10 +101,13 @@ static void split_across(struct inode *inode, loff_t size)
 void mmapdev_set_size(struct inode *inode, loff_t size)
 {
 	struct inode *regular = mmapdev_object_of(inode)->regular;
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
 
 	lockdep_assert_held_write(&inode->i_rwsem);
 
 	i_size_write(inode, size);
+	if (store)
+		WRITE_ONCE(store->end, size);
 	if (regular)
 		i_size_write(regular, size);
 }
@@ -140,10 +143,13 @@ static void shrink(struct inode *inode, loff_t size)
 {
 	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
 
+	bool less = size < i_size_read(inode);
+
 	mmapdev_cut_off(inode, size);
 	if (store) {
-		mmapdev_partial_dirty(inode, size);
-		mmapdev_store_punch(store, first_gone(size), ULONG_MAX);
+		if (less || !mtree_empty(&store->holes))
+			mmapdev_partial_write(inode, size);
+		mmapdev_store_drop(store, first_gone(size), ULONG_MAX);
 	}
 }
 
@@ -155,8 +161,8 @@ static int shrink_prepare(struct inode *inode, loff_t size)
 
 	if (!store)
 		return 0;
-	err = mmapdev_store_punch_prepare(store, first_gone(size), ULONG_MAX);
-	return err ?: mmapdev_partial_dirty(inode, size);
+	err = mmapdev_partial_dirty(inode, size);
+	return err ?: mmapdev_holes_add(store, first_gone(size), ULONG_MAX);
 }
 
 /**
@@ -174,6 +180,7 @@ static int shrink_prepare(struct inode *inode, loff_t size)
  */
 int mmapdev_resize(struct inode *inode, loff_t size)
 {
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
 	struct address_space *mapping = inode->i_mapping;
 	loff_t old;
 	int err;
@@ -181,9 +188,13 @@ int mmapdev_resize(struct inode *inode, loff_t size)
 	inode_lock(inode);
 	old = i_size_read(inode);
 	err = inode_newsize_ok(inode, size);
+	if (!err && store && size > store->capacity)
+		err = -EFBIG;
 	if (err)
 		goto out;
-	mmapdev_store_lock(inode);
+	err = mmapdev_store_lock(inode);
+	if (err)
+		goto out;
 	filemap_invalidate_lock(mapping);
 	if (size <= old) {	/* pages can have been allocated past the end */
 		err = shrink_prepare(inode, size);

@@ -91,9 +91,12 @@ loff_t mmapdev_llseek(struct file *file, loff_t offset, int whence)
 		return generic_file_llseek_size(file, offset, whence, max,
 						i_size_read(inode));
 	inode_lock(inode);
-	mmapdev_store_lock(inode);
-	offset = seek_data_hole(inode, offset, whence);
-	mmapdev_store_unlock(inode);
+	if (mmapdev_store_lock(inode)) {
+		offset = -EINTR;
+	} else {
+		offset = seek_data_hole(inode, offset, whence);
+		mmapdev_store_unlock(inode);
+	}
 	if (offset >= 0)
 		offset = vfs_setpos(file, offset, max);
 	inode_unlock(inode);

@@ -6,33 +6,35 @@
  * It is like a disk with a volatile write cache. Writeback copies a page into
  * pending; a flush moves it from there into the image, which survives. So the
  * image holds exactly what some sync call has promised, and a power cut is to
- * forget pending and what is dirty. What is to be seen is here: pending over the
- * image.
+ * forget pending, holes and what is dirty. What is to be seen is here: pending
+ * over the image, where no hole hides that.
  */
 
 #include "mmapdev.h"
 
 #include <linux/highmem.h>
+#include <linux/pagemap.h>
 
 #include "pending.h"
 
-/* What is to be seen at an index. */
-enum shows { SHOWS_IMAGE, SHOWS_PAGE, SHOWS_HOLE };
-
-static enum shows pending_shows(struct mmapdev_store *store, pgoff_t index)
+static bool is_written(struct mmapdev_store *store, pgoff_t index)
 {
-	bool marked;
-	void *entry;
+	void *entry = xa_load(&store->pending, index);
 
-	xa_lock(&store->pending);	/* a flush moves marks */
-	entry = xa_load(&store->pending, index);
-	marked = entry && entry_is_marked(&store->pending, index);
-	xa_unlock(&store->pending);
-	if (!entry)
-		return SHOWS_IMAGE;
-	if (entry == HOLE || entry_is_over_hole(entry))
-		return SHOWS_HOLE;
-	return marked ? SHOWS_PAGE : SHOWS_IMAGE;
+	return entry && entry_is_written(entry);
+}
+
+/**
+ * mmapdev_store_image_shows - is there a page of the image, and no hole over it?
+ * @store: the store
+ * @index: in pages
+ *
+ * Return: Whether there is.
+ */
+bool mmapdev_store_image_shows(struct mmapdev_store *store, pgoff_t index)
+{
+	return !mmapdev_holes_hide(store, index) &&
+	       store->ops->has(store, index);
 }
 
 /**
@@ -46,12 +48,21 @@ static enum shows pending_shows(struct mmapdev_store *store, pgoff_t index)
  */
 bool mmapdev_store_has(struct mmapdev_store *store, pgoff_t index)
 {
-	enum shows shows = pending_shows(store, index);
-
-	return shows == SHOWS_IMAGE ? store->ops->has(store, index) :
-				      shows == SHOWS_PAGE;
+	/* In this order: a flush moves a page to the image, then forgets it here. */
+	return is_written(store, index) ||
+	       mmapdev_store_image_shows(store, index);
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_has);
+
+/* What the image has past the end that survives was never promised. */
+static void zero_past_end(struct page *page, pgoff_t index, loff_t end)
+{
+	loff_t pos = (loff_t)index << PAGE_SHIFT;
+
+	if (end < pos + PAGE_SIZE)
+		memzero_page(page, max(end - pos, 0LL),
+			     PAGE_SIZE - max(end - pos, 0LL));
+}
 
 /**
  * mmapdev_store_load - fill a folio with what was stored
@@ -64,21 +75,39 @@ EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_has);
 int mmapdev_store_load(struct mmapdev_store *store, struct folio *folio)
 {
 	pgoff_t index = folio->index;
-	enum shows shows = pending_shows(store, index);
 	struct page *page;
+	int err;
 
-	if (shows == SHOWS_PAGE) {
+	if (is_written(store, index)) {
 		page = mmapdev_store_find_page(&store->pending, index);
 		if (page) {
 			copy_highpage(folio_page(folio, 0), page);
 			put_page(page);
 			return 0;
 		}
-		shows = SHOWS_IMAGE;	/* a flush was faster */
 	}
-	if (shows == SHOWS_IMAGE)
-		return store->ops->load(store, index, folio_page(folio, 0));
-	return 0;
+	if (mmapdev_holes_hide(store, index))
+		return 0;
+	err = store->ops->load(store, index, folio_page(folio, 0));
+	if (!err)
+		zero_past_end(folio_page(folio, 0), index,
+			      READ_ONCE(store->size));
+	return err;
+}
+
+/* The first page from an index on that the image shows, or ULONG_MAX. */
+static pgoff_t next_shown(struct mmapdev_store *store, pgoff_t index)
+{
+	pgoff_t first, end;
+
+	for (;;) {
+		index = store->ops->next(store, index);
+		if (index == ULONG_MAX ||
+		    !mmapdev_holes_next(store, index, index, &first, &end))
+			return index;
+		index = end;
+		cond_resched();
+	}
 }
 
 /**
@@ -93,39 +122,29 @@ int mmapdev_store_load(struct mmapdev_store *store, struct folio *folio)
  */
 pgoff_t mmapdev_store_next(struct mmapdev_store *store, pgoff_t index)
 {
+	unsigned long pending = index;
+	pgoff_t shown;
+
 	lockdep_assert_held(&store->lock);
 
-	for (;;) {
-		pgoff_t stored = store->ops->next(store, index);
-		unsigned long pending = index;
-		void *entry = xa_find(&store->pending, &pending, stored,
-				      XA_PRESENT);
-
-		if (!entry)
-			return stored;
-		if (entry != HOLE)	/* a reservation is for bytes to come */
-			return pending;
-		if (pending == ULONG_MAX)
-			return ULONG_MAX;
-		index = pending + 1;
-	}
+	shown = next_shown(store, index);
+	/* A reservation is for bytes to come. */
+	if (xa_find(&store->pending, &pending, shown, XA_PRESENT))
+		return pending;
+	return shown;
 }
 
-/* Where the next pending hole is, below end, or end. */
-static pgoff_t next_pending_hole(struct mmapdev_store *store, pgoff_t index,
-				 pgoff_t end)
+/* The first page from an index on that the image does not show, below end. */
+static pgoff_t next_not_shown(struct mmapdev_store *store, pgoff_t index,
+			      pgoff_t end)
 {
-	unsigned long found;
-	void *entry;
+	pgoff_t stop = min(store->ops->next_hole(store, index), end);
+	pgoff_t first, last;
 
-	if (index >= end)
-		return end;
-	xa_for_each_range(&store->pending, found, entry, index, end - 1) {
-		if (entry == HOLE)
-			return found;
-		cond_resched();
-	}
-	return end;
+	if (index < stop &&
+	    mmapdev_holes_next(store, index, stop - 1, &first, &last))
+		return max(index, first);
+	return stop;
 }
 
 /**
@@ -144,14 +163,9 @@ pgoff_t mmapdev_store_next_hole(struct mmapdev_store *store, pgoff_t index,
 	lockdep_assert_held(&store->lock);
 
 	while (index < end) {
-		pgoff_t stop = min(store->ops->next_hole(store, index), end);
-		pgoff_t hole = next_pending_hole(store, index, stop);
-		void *entry;
+		pgoff_t stop = next_not_shown(store, index, end);
 
-		if (hole < stop)
-			return hole;
-		entry = xa_load(&store->pending, stop);
-		if (stop == end || !entry || entry == HOLE)
+		if (stop == end || !xa_load(&store->pending, stop))
 			return stop;
 		index = stop + 1;
 		cond_resched();
@@ -163,24 +177,16 @@ pgoff_t mmapdev_store_next_hole(struct mmapdev_store *store, pgoff_t index,
  * mmapdev_store_pages - how much is allocated
  * @store: the store
  *
- * Return: Pages that are stored or will be once they are written back.
+ * Return: Pages that are stored or will be once they are written back; a moment's
+ *	estimate while a flush is at work.
  */
 unsigned long mmapdev_store_pages(struct mmapdev_store *store)
 {
-	unsigned long pages = store->ops->pages(store);
-	unsigned long index;
-	void *entry;
+	long pages = store->ops->count(store, 0, ULONG_MAX);
 
-	xa_for_each(&store->pending, index, entry) {
-		bool has = store->ops->has(store, index);
-
-		if (entry == HOLE)
-			pages -= has;
-		else
-			pages += !has;
-		cond_resched();
-	}
-	return pages;
+	pages += atomic_long_read(&store->new_pages);
+	pages -= atomic_long_read(&store->hidden_pages);
+	return max(pages, 0L);
 }
 
 /**
@@ -188,16 +194,17 @@ unsigned long mmapdev_store_pages(struct mmapdev_store *store)
  * @inode: the object; without a store there is nothing to do
  *
  * A flush holds locks of the image's file, under which others touch user memory,
- * and so fault. So this must not be taken by who keeps faults waiting.
+ * and so fault. So a task that keeps faults waiting must not take this. The
+ * image's file system can hang: then the caller waits until it is killed.
  *
  * Context: Holds i_rwsem, and not yet invalidate_lock; may sleep.
+ * Return: 0; -EINTR if killed.
  */
-void mmapdev_store_lock(struct inode *inode)
+int mmapdev_store_lock(struct inode *inode)
 {
 	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
 
-	if (store)
-		mutex_lock(&store->lock);
+	return store ? mutex_lock_killable(&store->lock) : 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_lock);
 
@@ -217,7 +224,20 @@ void mmapdev_store_unlock(struct inode *inode)
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_unlock);
 
 /**
- * mmapdev_store_init - an empty store
+ * mmapdev_store_error - note an error for each file that is open
+ * @store: the store
+ * @err: the error
+ *
+ * Context: Any.
+ */
+void mmapdev_store_error(struct mmapdev_store *store, int err)
+{
+	if (store->inode)
+		mmapdev_object_error(store->inode, err);
+}
+
+/**
+ * mmapdev_store_init - a store with nothing pending
  * @store: the store
  * @ops: its image
  */
@@ -226,23 +246,33 @@ void mmapdev_store_init(struct mmapdev_store *store,
 {
 	store->ops = ops;
 	mutex_init(&store->lock);
-	xa_init(&store->pending);
-	store->size = 0;
+	xa_init_flags(&store->pending, XA_FLAGS_ACCOUNT);
+	mt_init_flags(&store->holes, MT_FLAGS_USE_RCU);
+}
+
+/**
+ * mmapdev_store_empty - give back all that is pending
+ * @store: the store
+ *
+ * Context: Nobody uses its object; may sleep.
+ */
+void mmapdev_store_empty(struct mmapdev_store *store)
+{
+	mutex_lock(&store->lock);
+	mmapdev_store_forget(store);
+	mutex_unlock(&store->lock);
 }
 
 /**
  * mmapdev_store_free - let go of a store
  * @store: the store, or NULL
  *
- * Context: Nobody uses its object; may sleep.
+ * Context: Nobody uses its object, whose pages are gone; may sleep, until the
+ *	caller is killed if the image hangs.
  */
 void mmapdev_store_free(struct mmapdev_store *store)
 {
-	if (!store)
-		return;
-	mutex_lock(&store->lock);
-	mmapdev_store_forget(store);
-	mutex_unlock(&store->lock);
-	store->ops->free(store);
+	if (store)
+		store->ops->release(store);
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_free);

@@ -2,8 +2,8 @@
 /*
  * A store in a file: any regular file or block device, by a descriptor.
  *
- * The image is the file's content. It is read when a page is needed, written at
- * a flush, adjacent pages together, and synced at the end of it.
+ * The image is the file's content. It is read when a page is needed, written by a
+ * worker at a flush, adjacent pages together, and synced at the end of it.
  */
 
 #include "mmapdev.h"
@@ -14,26 +14,66 @@
 #include <linux/file.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/pagemap.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
+#include <linux/workqueue.h>
 
 #include "compat.h"
 
 /**
  * struct file_store - an image in a file
  * @store: what the object knows of it
- * @file: the file
- * @capacity: bytes that it can hold
+ * @file: the file, opened anew: no flag that the caller sets later counts
+ * @queue: flushes, one at a time
+ * @last: the flush that the store does not outlive
+ * @over: completed by @last
+ * @holders: of the store after its object is gone: @last, and the task that waits
+ * @reaping: in the reaper's queue, if neither can free it
  * @bvecs: for one call, protected by the store's lock
  */
 struct file_store {
 	struct mmapdev_store store;
 	struct file *file;
-	loff_t capacity;
+	struct workqueue_struct *queue;
+	struct work_struct last;
+	struct completion over;
+	atomic_t holders;
+	struct work_struct reaping;
 	struct bio_vec bvecs[MMAPDEV_FLUSH_BATCH];
 };
+
+/**
+ * struct file_flush - a flush, by a worker
+ * @work: in the store's queue
+ * @store: the store
+ * @inode: the object, which this holds
+ * @from: first byte
+ * @to: last byte
+ * @err: what came of it
+ * @over: completed then
+ * @ref: held by the worker, and by the task that waits
+ * @begun: in that task's list, if there are several
+ */
+struct file_flush {
+	struct work_struct work;
+	struct mmapdev_store *store;
+	struct inode *inode;
+	loff_t from;
+	loff_t to;
+	int err;
+	struct completion over;
+	struct kref ref;
+	struct list_head begun;
+};
+
+/* How long sync(2) waits for images that may hang, all together. */
+#define PATIENCE	(5 * HZ)
+
+/* Frees stores whose last user could not wait for their last flush. */
+static struct workqueue_struct *reaper;
 
 static struct file_store *file_of(struct mmapdev_store *store)
 {
@@ -66,14 +106,22 @@ static pgoff_t file_next_hole(struct mmapdev_store *store, pgoff_t index)
 	return max(index, file_pages(store));
 }
 
+static unsigned long pages_between(struct mmapdev_store *store, pgoff_t first,
+				   pgoff_t end)
+{
+	pgoff_t pages = file_pages(store);
+
+	return min(end, pages) - min(first, pages);
+}
+
 /*
  * Move bytes between a file and pages until all are moved or an error comes.
  * Return how many were moved: fewer at the end of the file, or with an error.
  */
 static size_t transfer(struct file *file, loff_t pos, struct bio_vec *bvecs,
-		       unsigned int n, unsigned int direction, int *err)
+		       size_t length, unsigned int direction, int *err)
 {
-	size_t length = (size_t)n << PAGE_SHIFT;
+	unsigned int n = DIV_ROUND_UP(length, PAGE_SIZE);
 	struct iov_iter iter;
 	struct kiocb kiocb;
 	ssize_t ret = 0;
@@ -101,7 +149,7 @@ static int load_by_call(struct file *file, loff_t pos, struct page *page)
 	};
 	int err;
 
-	transfer(file, pos, &bvec, 1, READ, &err);
+	transfer(file, pos, &bvec, PAGE_SIZE, READ, &err);
 	return err;
 }
 
@@ -152,9 +200,7 @@ static int file_load(struct mmapdev_store *store, pgoff_t index,
 
 static int file_reserve(struct mmapdev_store *store, pgoff_t index, gfp_t gfp)
 {
-	if (index >= file_of(store)->capacity >> PAGE_SHIFT)
-		return -ENOSPC;
-	return 0;
+	return index < DIV_ROUND_UP_ULL(store->capacity, PAGE_SIZE) ? 0 : -ENOSPC;
 }
 
 /*
@@ -167,77 +213,77 @@ static bool is_short(struct mmapdev_store *store)
 	       i_size_read(host_of(store)) < store->size;
 }
 
-static unsigned int write_run(struct file_store *file, pgoff_t index,
-			      struct page **pages, unsigned int n, int *err)
+/* How many of the pages' bytes are before the end, of the object and the image. */
+static size_t bytes_before_end(struct mmapdev_store *store, loff_t pos,
+			       unsigned int n)
 {
+	loff_t end = min(READ_ONCE(store->end), store->capacity);
+
+	return clamp_t(loff_t, end - pos, 0, (loff_t)n << PAGE_SHIFT);
+}
+
+/*
+ * Dirty pages of the object cannot be cleaned until this write completes, so it is
+ * exempt from dirty throttling.
+ */
+static unsigned int file_write(struct mmapdev_store *store, pgoff_t index,
+			       struct page **pages, unsigned int n, int *err)
+{
+	struct file_store *file = file_of(store);
+	unsigned int throttle = current->flags & PF_LOCAL_THROTTLE;
 	loff_t pos = (loff_t)index << PAGE_SHIFT;
+	size_t length = bytes_before_end(store, pos, n);
 	size_t written;
 	unsigned int i;
 
-	if (is_short(&file->store) && pos > i_size_read(host_of(&file->store))) {
+	if (!length)	/* allocated past the end: the file has no place for it */
+		return n;
+	if (is_short(store) && pos > i_size_read(host_of(store))) {
 		*err = -EIO;
 		return 0;
 	}
 	for (i = 0; i < n; i++) {
 		file->bvecs[i] = (struct bio_vec) {
-			.bv_page	= pages[i] ?: ZERO_PAGE(0),
+			.bv_page	= pages[i],
 			.bv_len		= PAGE_SIZE,
 		};
 	}
-	written = transfer(file->file, pos, file->bvecs, n, WRITE, err);
-	if (written < (size_t)n << PAGE_SHIFT && !*err)
+	current->flags |= PF_LOCAL_THROTTLE;
+	written = transfer(file->file, pos, file->bvecs, length, WRITE, err);
+	current->flags &= ~PF_LOCAL_THROTTLE;
+	current->flags |= throttle;
+	if (written == length)
+		return n;
+	if (!*err)
 		*err = -EIO;
 	return written >> PAGE_SHIFT;
 }
 
-/* As vfs_fallocate() does, but file_begin() has been called. */
-static int punch_hole(struct file *file, loff_t pos, loff_t length)
+static int write_zeros(struct file_store *file, loff_t pos, loff_t end)
 {
-	if (!file->f_op->fallocate)
-		return -EOPNOTSUPP;
-	return file->f_op->fallocate(file, FALLOC_FL_PUNCH_HOLE |
-				     FALLOC_FL_KEEP_SIZE, pos, length);
-}
+	int err = 0;
 
-static unsigned int punch_run(struct file_store *file, pgoff_t index,
-			      struct page **pages, unsigned int n, int *err)
-{
-	*err = punch_hole(file->file, (loff_t)index << PAGE_SHIFT,
-			  (loff_t)n << PAGE_SHIFT);
-	if (*err == -EOPNOTSUPP)
-		return write_run(file, index, pages, n, err);
-	return *err ? 0 : n;
-}
+	while (!err && pos < end) {
+		size_t length = min_t(loff_t, end - pos,
+				      MMAPDEV_FLUSH_BATCH << PAGE_SHIFT);
+		unsigned int i;
 
-/*
- * Dirty pages of the object wait for us in a way: do not wait for there to be
- * fewer of them before we write.
- */
-static unsigned int file_commit(struct mmapdev_store *store, pgoff_t index,
-				struct page **pages, unsigned int n, int *err)
-{
-	struct file_store *file = file_of(store);
-	unsigned int throttle = current->flags & PF_LOCAL_THROTTLE;
-	unsigned int done = 0;
-
-	current->flags |= PF_LOCAL_THROTTLE;
-	while (!*err && done < n) {
-		struct page **run = pages + done;
-		unsigned int len = 1;
-
-		while (done + len < n && !run[len] == !run[0])
-			len++;
-		if (run[0])
-			done += write_run(file, index + done, run, len, err);
-		else
-			done += punch_run(file, index + done, run, len, err);
+		for (i = 0; i < MMAPDEV_FLUSH_BATCH; i++) {
+			file->bvecs[i] = (struct bio_vec) {
+				.bv_page	= ZERO_PAGE(0),
+				.bv_len		= PAGE_SIZE,
+			};
+		}
+		if (transfer(file->file, pos, file->bvecs, length, WRITE,
+			     &err) < length && !err)
+			err = -EIO;
+		pos += length;
+		cond_resched();
 	}
-	current->flags &= ~PF_LOCAL_THROTTLE;
-	current->flags |= throttle;
-	return done;
+	return err;
 }
 
-/* As vfs_truncate() does, but file_begin() has been called. */
+/* As vfs_truncate() does, but the file system may be written to already. */
 static int file_resize(struct mmapdev_store *store, loff_t size)
 {
 	struct file *file = file_of(store)->file;
@@ -247,21 +293,42 @@ static int file_resize(struct mmapdev_store *store, loff_t size)
 		.ia_size	= size,
 		.ia_file	= file,
 	};
-	const struct cred *cred;
 	int err;
 
 	if (!S_ISREG(host->i_mode) || size == i_size_read(host))
 		return 0;
 	if (is_short(store) && size > i_size_read(host))
 		return size > store->size ? -EIO : 0;
-	/* Whoever syncs has not got to have the rights of who opened it. */
-	cred = override_creds(file->f_cred);
 	inode_lock(host);
 	err = notify_change(file_mnt_idmap(file), file_dentry(file), &attr,
 			    NULL);
 	inode_unlock(host);
-	revert_creds(cred);
 	return err;
+}
+
+/* What goes up to the end is cut off, whatever the file system can do else. */
+static int file_punch(struct mmapdev_store *store, pgoff_t first, pgoff_t end)
+{
+	struct file_store *file = file_of(store);
+	loff_t pos = (loff_t)first << PAGE_SHIFT;
+	loff_t to = min_t(loff_t, (loff_t)min(end, file_pages(store)) <<
+			  PAGE_SHIFT, store->size);
+	int err = -EOPNOTSUPP;
+
+	if (pos >= to)
+		return 0;
+	if (to == store->size && S_ISREG(host_of(store)->i_mode)) {
+		err = file_resize(store, pos);
+		if (!err)
+			WRITE_ONCE(store->size, pos);
+		return err;
+	}
+	if (file->file->f_op->fallocate)
+		err = file->file->f_op->fallocate(file->file,
+						  FALLOC_FL_PUNCH_HOLE |
+						  FALLOC_FL_KEEP_SIZE, pos,
+						  round_up(to, PAGE_SIZE) - pos);
+	return err == -EOPNOTSUPP ? write_zeros(file, pos, to) : err;
 }
 
 static int file_sync(struct mmapdev_store *store)
@@ -270,23 +337,186 @@ static int file_sync(struct mmapdev_store *store)
 }
 
 /*
- * A file system that is about to freeze waits for who writes, and we must not
- * wait for it while others wait for us: so this comes before the store's lock.
+ * By a worker: no signal, limit or control group of the caller decides what is
+ * written, and the rights are those with which the file was opened. A file system
+ * that is about to freeze waits for its writers, so it is asked before the store
+ * is locked.
  */
-static void file_begin(struct mmapdev_store *store)
+static int flush_as_opener(struct mmapdev_store *store, loff_t from, loff_t to)
 {
-	file_start_write(file_of(store)->file);
+	struct file *file = file_of(store)->file;
+	const struct cred *cred = override_creds(file->f_cred);
+	int err;
+
+	file_start_write(file);
+	err = mmapdev_store_flush_now(store, from, to);
+	file_end_write(file);
+	revert_creds(cred);
+	return err;
 }
 
-static void file_end(struct mmapdev_store *store)
+static void flush_free(struct kref *ref)
 {
-	file_end_write(file_of(store)->file);
+	kfree(container_of(ref, struct file_flush, ref));
 }
 
-static void file_free(struct mmapdev_store *store)
+static void flush_run(struct work_struct *work)
 {
-	fput(file_of(store)->file);
-	kvfree(file_of(store));
+	struct file_flush *flush = container_of(work, struct file_flush, work);
+	struct inode *inode = flush->inode;
+
+	flush->err = flush_as_opener(flush->store, flush->from, flush->to);
+	complete_all(&flush->over);
+	kref_put(&flush->ref, flush_free);
+	iput(inode);
+	/* The queue outlives this, and the module the queue: see file_free(). */
+	module_put(THIS_MODULE);
+}
+
+/* Begin a flush, which then goes on by itself. */
+static struct file_flush *flush_begin(struct mmapdev_store *store, loff_t from,
+				      loff_t to)
+{
+	struct file_flush *flush = kzalloc(sizeof(*flush), GFP_NOFS);
+
+	if (!flush)
+		return NULL;
+	INIT_WORK(&flush->work, flush_run);
+	init_completion(&flush->over);
+	kref_init(&flush->ref);
+	kref_get(&flush->ref);
+	flush->store = store;
+	flush->from = from;
+	flush->to = to;
+	flush->inode = store->inode;
+	ihold(flush->inode);
+	__module_get(THIS_MODULE);	/* the caller may be killed, and close it */
+	queue_work(file_of(store)->queue, &flush->work);
+	return flush;
+}
+
+static int file_flush(struct mmapdev_store *store, loff_t from, loff_t to)
+{
+	struct file_flush *flush;
+	int err;
+
+	flush = flush_begin(store, from, to);
+	if (!flush)
+		return -ENOMEM;
+	err = wait_for_completion_killable(&flush->over);
+	if (!err)
+		err = flush->err;
+	kref_put(&flush->ref, flush_free);
+	return err ? (err == -ERESTARTSYS ? -EINTR : err) : 0;
+}
+
+static int file_begin(struct mmapdev_store *store, struct list_head *begun)
+{
+	struct file_flush *flush;
+
+	if (mmapdev_store_is_clean(store))
+		return 0;
+	flush = flush_begin(store, 0, LLONG_MAX);
+	if (!flush)
+		return -ENOMEM;
+	list_add_tail(&flush->begun, begun);
+	return 0;
+}
+
+/**
+ * mmapdev_file_flush_wait - wait for flushes that were begun
+ * @begun: struct file_flush; empty afterwards
+ *
+ * Waits until all are over, for a few seconds, or until the caller is killed; the
+ * flushes go on.
+ *
+ * Context: May sleep.
+ * Return: 0 or the first error; -EIO if they take longer; -EINTR if killed.
+ */
+int mmapdev_file_flush_wait(struct list_head *begun)
+{
+	long left = PATIENCE;
+	struct file_flush *flush, *next;
+	int ret = 0;
+
+	list_for_each_entry_safe(flush, next, begun, begun) {
+		int err = -EIO;
+
+		if (left > 0)
+			left = wait_for_completion_killable_timeout(&flush->over,
+								    left);
+		if (left < 0)
+			err = -EINTR;
+		else if (completion_done(&flush->over))
+			err = flush->err;
+		ret = ret ?: err;
+		list_del(&flush->begun);
+		kref_put(&flush->ref, flush_free);
+	}
+	return ret;
+}
+
+static void file_free(struct file_store *file)
+{
+	destroy_workqueue(file->queue);
+	mmapdev_store_empty(&file->store);
+	fput(file->file);
+	kvfree(file);
+}
+
+static void reap(struct work_struct *work)
+{
+	file_free(container_of(work, struct file_store, reaping));
+	module_put(THIS_MODULE);
+}
+
+/* The task that let go of the object has gone, too. */
+static void let_reap(struct file_store *file)
+{
+	INIT_WORK(&file->reaping, reap);
+	queue_work(reaper, &file->reaping);
+}
+
+static void flush_last(struct work_struct *work)
+{
+	struct file_store *file = container_of(work, struct file_store, last);
+	int err = 0;
+
+	if (!mmapdev_store_is_clean(&file->store))
+		err = flush_as_opener(&file->store, 0, LLONG_MAX);
+	if (err)
+		pr_notice_ratelimited("mmapdev: the last bytes of an object were not stored (error %d)\n",
+				      err);
+	complete(&file->over);
+	if (atomic_dec_and_test(&file->holders))
+		let_reap(file);
+}
+
+/*
+ * Last chance: what the file does not get now is lost. The caller waits until it
+ * is there, or until it is killed; a worker, which may have had the last
+ * reference, does not wait for itself.
+ */
+static void file_release(struct mmapdev_store *store)
+{
+	struct file_store *file = file_of(store);
+	bool waited = false;
+
+	INIT_WORK(&file->last, flush_last);
+	init_completion(&file->over);
+	atomic_set(&file->holders, 2);
+	__module_get(THIS_MODULE);
+	queue_work(file->queue, &file->last);
+	if (!(current->flags & PF_KTHREAD))
+		waited = !wait_for_completion_killable(&file->over);
+	if (!atomic_dec_and_test(&file->holders))
+		return;
+	if (!waited) {
+		let_reap(file);
+		return;
+	}
+	file_free(file);
+	module_put(THIS_MODULE);
 }
 
 static const struct mmapdev_store_ops file_ops = {
@@ -295,16 +525,30 @@ static const struct mmapdev_store_ops file_ops = {
 	.has		= file_has,
 	.next		= file_next,
 	.next_hole	= file_next_hole,
-	.pages		= file_pages,
+	.count		= pages_between,
 	.load		= file_load,
 	.reserve	= file_reserve,
-	.commit		= file_commit,
+	.flush		= file_flush,
+	.begin		= file_begin,
+	.write		= file_write,
+	.punch		= file_punch,
 	.resize		= file_resize,
 	.sync		= file_sync,
-	.begin		= file_begin,
-	.end		= file_end,
-	.free		= file_free,
+	.release	= file_release,
 };
+
+/*
+ * Only files that keep bytes: what has no fallocate() and does not write pages back
+ * is a pseudo file, to which a write is a command.
+ */
+static bool keeps_bytes(const struct file *file)
+{
+	const struct address_space_operations *ops = file->f_mapping->a_ops;
+
+	return S_ISBLK(file->f_mapping->host->i_mode) ||
+	       file->f_op->fallocate ||
+	       (file->f_op->fsync && ops->read_folio && ops->writepages);
+}
 
 static int file_check(struct file *file)
 {
@@ -314,13 +558,30 @@ static int file_check(struct file *file)
 		return -EINVAL;
 	if (!(file->f_mode & FMODE_READ) || !(file->f_mode & FMODE_WRITE))
 		return -EBADF;
-	if (file->f_flags & O_APPEND || !file->f_op->read_iter ||
-	    !file->f_op->write_iter)
-		return -EINVAL;
 	/* Its flush would wait for another of ours, or for itself. */
 	if (inode->i_sb->s_magic == MMAPDEV_SUPER_MAGIC)
 		return -ELOOP;
+	if (file->f_flags & O_APPEND || !file->f_op->read_iter ||
+	    !file->f_op->write_iter || !keeps_bytes(file))
+		return -EINVAL;
 	return 0;
+}
+
+/* The file of a descriptor, opened anew. */
+static struct file *open_image(int fd)
+{
+	struct file *given = fget(fd);
+	struct file *file;
+	int err;
+
+	if (!given)
+		return ERR_PTR(-EBADF);
+	err = file_check(given);
+	file = err ? ERR_PTR(err) :
+		     dentry_open(&given->f_path, O_RDWR | O_LARGEFILE,
+				 given->f_cred);
+	fput(given);
+	return file;
 }
 
 /**
@@ -330,36 +591,54 @@ static int file_check(struct file *file)
  * Context: May sleep.
  * Return: The store, as large as the file; ERR_PTR(-EBADF) if @fd is not open
  *	for reading and writing; ERR_PTR(-EINVAL) if it is no regular file or
- *	block device, or appends; ERR_PTR(-ELOOP) if it is an object;
- *	ERR_PTR(-ENOMEM).
+ *	block device that keeps bytes, or appends; ERR_PTR(-ELOOP) if it is an
+ *	object; ERR_PTR(-ENOMEM); the error of opening it anew.
  */
 struct mmapdev_store *mmapdev_file_store(int fd)
 {
 	struct file_store *store;
-	struct file *file = fget(fd);
+	struct file *file = open_image(fd);
 	struct inode *inode;
-	int err;
 
-	if (!file)
-		return ERR_PTR(-EBADF);
-	err = file_check(file);
-	if (err)
-		goto err_put;
+	if (IS_ERR(file))
+		return ERR_CAST(file);
 	store = kvzalloc(sizeof(*store), GFP_KERNEL_ACCOUNT);
-	if (!store) {
-		err = -ENOMEM;
+	if (!store)
 		goto err_put;
-	}
+	store->queue = alloc_ordered_workqueue("mmapdev", 0);
+	if (!store->queue)
+		goto err_free;
 	inode = file->f_mapping->host;
 	mmapdev_store_init(&store->store, &file_ops);
 	store->file = file;
 	store->store.size = i_size_read(inode);
-	store->capacity = S_ISBLK(inode->i_mode) ? store->store.size :
-			  min_t(loff_t, inode->i_sb->s_maxbytes,
-				MMAPDEV_MAX_SIZE);
+	store->store.capacity = S_ISBLK(inode->i_mode) ? store->store.size :
+				min_t(loff_t, inode->i_sb->s_maxbytes,
+				      MMAPDEV_MAX_SIZE);
 	return &store->store;
 
+err_free:
+	kvfree(store);
 err_put:
 	fput(file);
-	return ERR_PTR(err);
+	return ERR_PTR(-ENOMEM);
+}
+
+/**
+ * mmapdev_file_store_init - be ready for stores in files
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int __init mmapdev_file_store_init(void)
+{
+	reaper = alloc_workqueue("mmapdev_reaper", WQ_UNBOUND, 0);
+	return reaper ? 0 : -ENOMEM;
+}
+
+/**
+ * mmapdev_file_store_exit - wait until the last store in a file is freed
+ */
+void mmapdev_file_store_exit(void)
+{
+	destroy_workqueue(reaper);
 }

@@ -2,7 +2,7 @@
 /*
  * A store in memory: the image is a second set of pages.
  *
- * A flush moves pages in, and hands back those that they replace.
+ * A flush moves pages in, and frees those that they replace.
  */
 
 #include "mmapdev.h"
@@ -14,13 +14,13 @@
 /**
  * struct memory_store - an image in memory
  * @store: what the object knows of it
- * @image: pages by index; store.c's rules for entries
- * @count: of @image
+ * @image: pages by index
+ * @pages: how many
  */
 struct memory_store {
 	struct mmapdev_store store;
 	struct xarray image;
-	atomic_long_t count;
+	atomic_long_t pages;
 };
 
 static struct memory_store *memory_of(struct mmapdev_store *store)
@@ -50,9 +50,21 @@ static pgoff_t memory_next_hole(struct mmapdev_store *store, pgoff_t index)
 	return index;
 }
 
-static unsigned long memory_pages(struct mmapdev_store *store)
+static unsigned long memory_count(struct mmapdev_store *store, pgoff_t first,
+				  pgoff_t end)
 {
-	return atomic_long_read(&memory_of(store)->count);
+	struct memory_store *memory = memory_of(store);
+	unsigned long n = 0;
+	unsigned long index;
+	struct page *page;
+
+	if (!first && end == ULONG_MAX)
+		return atomic_long_read(&memory->pages);
+	xa_for_each_range(&memory->image, index, page, first, end - 1) {
+		n++;
+		cond_resched();
+	}
+	return n;
 }
 
 static int memory_load(struct mmapdev_store *store, pgoff_t index,
@@ -73,29 +85,43 @@ static int memory_reserve(struct mmapdev_store *store, pgoff_t index, gfp_t gfp)
 	return xa_reserve(&memory_of(store)->image, index, gfp);
 }
 
-/* Never fails: there was a page here, or its place is reserved. */
-static unsigned int memory_commit(struct mmapdev_store *store, pgoff_t index,
-				  struct page **pages, unsigned int n,
-				  int *err)
+static void memory_unreserve(struct mmapdev_store *store, pgoff_t index)
+{
+	xa_release(&memory_of(store)->image, index);
+}
+
+/* There is room: there was a page here, or its place is reserved. */
+static struct page *memory_commit(struct mmapdev_store *store, pgoff_t index,
+				  struct page *page)
 {
 	struct memory_store *memory = memory_of(store);
-	XA_STATE(xas, &memory->image, index);
-	long more = 0;
-	unsigned int i;
+	struct page *old = xa_store(&memory->image, index, page, 0);
 
-	xas_lock(&xas);
-	for (i = 0; i < n; i++) {
-		struct page *old = i ? xas_next(&xas) : xas_load(&xas);
+	if (!old)
+		atomic_long_inc(&memory->pages);
+	return old;
+}
 
-		if (xa_is_zero(old))	/* reserved */
-			old = NULL;
-		xas_store(&xas, pages[i]);
-		more += !!pages[i] - !!old;
-		pages[i] = old;
+/* Where something is pending its place stays reserved. */
+static int memory_punch(struct mmapdev_store *store, pgoff_t first, pgoff_t end)
+{
+	struct memory_store *memory = memory_of(store);
+	unsigned long index;
+	struct page *page;
+
+	xa_for_each_range(&memory->image, index, page, first, end - 1) {
+		bool pending;
+
+		xa_lock(&memory->image);
+		pending = xa_load(&store->pending, index);
+		__xa_store(&memory->image, index,
+			   pending ? XA_ZERO_ENTRY : NULL, 0);
+		xa_unlock(&memory->image);
+		atomic_long_dec(&memory->pages);
+		mmapdev_store_free_page(page);
+		cond_resched();
 	}
-	xas_unlock(&xas);
-	atomic_long_add(more, &memory->count);
-	return n;
+	return 0;
 }
 
 static int memory_resize(struct mmapdev_store *store, loff_t size)
@@ -103,14 +129,12 @@ static int memory_resize(struct mmapdev_store *store, loff_t size)
 	return 0;
 }
 
-static void memory_free(struct mmapdev_store *store)
+static void memory_release(struct mmapdev_store *store)
 {
 	struct memory_store *memory = memory_of(store);
-	unsigned long index;
-	struct page *page;
 
-	xa_for_each(&memory->image, index, page)
-		mmapdev_store_free_page(page);
+	mmapdev_store_empty(store);
+	memory_punch(store, 0, ULONG_MAX);
 	xa_destroy(&memory->image);
 	kfree(memory);
 }
@@ -121,20 +145,24 @@ static const struct mmapdev_store_ops memory_ops = {
 	.has		= memory_has,
 	.next		= memory_next,
 	.next_hole	= memory_next_hole,
-	.pages		= memory_pages,
+	.count		= memory_count,
 	.load		= memory_load,
 	.reserve	= memory_reserve,
+	.unreserve	= memory_unreserve,
+	.flush		= mmapdev_store_flush_now,
 	.commit		= memory_commit,
+	.punch		= memory_punch,
 	.resize		= memory_resize,
-	.free		= memory_free,
+	.release	= memory_release,
 };
 
 /**
  * mmapdev_memory_store - make a store in memory
+ * @size: of its image
  *
  * Return: The store, or ERR_PTR(-ENOMEM).
  */
-struct mmapdev_store *mmapdev_memory_store(void)
+struct mmapdev_store *mmapdev_memory_store(loff_t size)
 {
 	struct memory_store *memory = kzalloc(sizeof(*memory),
 					      GFP_KERNEL_ACCOUNT);
@@ -142,7 +170,9 @@ struct mmapdev_store *mmapdev_memory_store(void)
 	if (!memory)
 		return ERR_PTR(-ENOMEM);
 	mmapdev_store_init(&memory->store, &memory_ops);
-	xa_init(&memory->image);
+	memory->store.size = size;
+	memory->store.capacity = MMAPDEV_MAX_SIZE;
+	xa_init_flags(&memory->image, XA_FLAGS_ACCOUNT);
 	return &memory->store;
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_memory_store);

@@ -79,3 +79,4 @@ struct page *mmapdev_store_find_page(struct xarray *pages, pgoff_t index)
 	rcu_read_unlock();
 	return page;
 }
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_find_page);

@@ -41,6 +41,15 @@ int mmapdev_folio_dirty(struct inode *inode, struct folio *folio)
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_folio_dirty);
 
+/* Only the object's own users, by fsync and its kin, wait for its rules. */
+static int injected(struct inode *inode, struct writeback_control *wbc,
+		    loff_t pos)
+{
+	if (wbc->sync_mode == WB_SYNC_ALL && !wbc->for_sync)
+		return mmapdev_inject(inode, MMAPDEV_EVENT_WRITEBACK, pos);
+	return mmapdev_inject_error(inode, MMAPDEV_EVENT_WRITEBACK, pos);
+}
+
 static int write_folio(struct folio *folio, struct writeback_control *wbc,
 		       void *data)
 {
@@ -49,12 +58,12 @@ static int write_folio(struct folio *folio, struct writeback_control *wbc,
 	int err;
 
 	folio_start_writeback(folio);
-	err = mmapdev_inject(inode, MMAPDEV_EVENT_WRITEBACK, folio_pos(folio));
+	err = injected(inode, wbc, folio_pos(folio));
 	if (!err)
 		err = mmapdev_store_write(object->store, folio,
 					  i_size_read(inode));
 	if (err)
-		mapping_set_error(inode->i_mapping, err);
+		mmapdev_object_error(inode, err);
 	if (err && object->store->after_error == MMAPDEV_AFTER_ERROR_DIRTY)
 		folio_redirty_for_writepage(wbc, folio);
 	mmapdev_count(object, MMAPDEV_WRITEBACKS, 1);
@@ -100,9 +109,13 @@ int mmapdev_sync(struct inode *inode, loff_t from, loff_t to)
 {
 	struct mmapdev_object *object = mmapdev_object_of(inode);
 	unsigned long cuts = READ_ONCE(object->cuts);
-	int err = filemap_fdatawrite_range(inode->i_mapping, from, to);
-	int ret;
+	int err, ret;
 
+	if (READ_ONCE(object->store->taken)) {	/* see flush.c */
+		from = 0;
+		to = LLONG_MAX;
+	}
+	err = filemap_fdatawrite_range(inode->i_mapping, from, to);
 	/* Not filemap_fdatawait_range(), which would take the error away. */
 	ret = filemap_fdatawait_range_keep_errors(inode->i_mapping, from, to);
 	err = err ?: ret;
@@ -152,9 +165,8 @@ int mmapdev_fsync(struct file *file, loff_t from, loff_t to, int datasync)
  * @inode: the object
  * @pos: the edge, in bytes
  *
- * The part of the page that is zeroed must come to be zero in the store, too.
- * Called before, when it can fail, and after, when the page has its reservation
- * and cannot: it may have been written back in between.
+ * The part of the page that is zeroed must come to be zero in the store, too. This
+ * is called before, and makes sure that mmapdev_partial_write() will not fail.
  *
  * Context: Holds i_rwsem and invalidate_lock; may sleep.
  * Return: 0; an error of loading the page, or of its reservation.
@@ -175,4 +187,52 @@ int mmapdev_partial_dirty(struct inode *inode, loff_t pos)
 	folio_unlock(folio);
 	folio_put(folio);
 	return err;
+}
+
+/**
+ * mmapdev_folio_write - write a dirty folio back at once
+ * @inode: the object, which is durable
+ * @folio: locked, part of the object; it has a reservation
+ *
+ * For what is part of an event: a flush that makes the rest of that durable must
+ * find it.
+ *
+ * Context: May sleep.
+ */
+void mmapdev_folio_write(struct inode *inode, struct folio *folio)
+{
+	folio_wait_writeback(folio);
+	if (!folio_clear_dirty_for_io(folio))
+		return;
+	folio_start_writeback(folio);
+	mmapdev_store_write(mmapdev_object_of(inode)->store, folio,
+			    i_size_read(inode));
+	folio_end_writeback(folio);
+}
+
+/**
+ * mmapdev_partial_write - a page at the edge of what was taken away has changed
+ * @inode: the object
+ * @pos: the edge, in bytes
+ *
+ * Context: After mmapdev_partial_dirty(), with the store's lock, i_rwsem and
+ *	invalidate_lock held since; may sleep.
+ */
+void mmapdev_partial_write(struct inode *inode, loff_t pos)
+{
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
+	struct folio *folio;
+
+	if (!store)
+		return;
+	WRITE_ONCE(store->taken, true);
+	/* It may have been written back, and reclaimed, in between. */
+	if (!offset_in_page(pos) || mmapdev_partial_dirty(inode, pos))
+		return;
+	folio = mmapdev_folio_find(inode->i_mapping, pos >> PAGE_SHIFT);
+	if (!folio)
+		return;
+	mmapdev_folio_write(inode, folio);
+	folio_unlock(folio);
+	folio_put(folio);
 }

@@ -16,11 +16,10 @@
 
 static int durable_setup(struct kunit *test)
 {
-	struct mmapdev_store *store = mmapdev_memory_store();
+	struct mmapdev_store *store = mmapdev_memory_store(SIZE);
 	struct inode *inode;
 
 	KUNIT_ASSERT_FALSE(test, IS_ERR(store));
-	store->size = SIZE;
 	inode = mmapdev_object_create_durable(store);
 	if (IS_ERR(inode))
 		mmapdev_store_free(store);
@@ -173,30 +172,27 @@ static void dirty_again_is_still_reserved(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, byte(test, 0), 'b');
 }
 
-/* A flush without a folio to lock reads its page at any time. */
-static void claimed_page_is_left_to_the_flush(struct kunit *test)
+/* What was written back does not change: a flush may be at work on it. */
+static void written_page_is_replaced_not_changed(struct kunit *test)
 {
 	struct inode *inode = test->priv;
 	struct xarray *pending = &store_of(test)->pending;
-	struct page *claimed;
+	struct page *written;
 	char *bytes;
 
 	fill(test, 0, 'a');
 	KUNIT_EXPECT_EQ(test, filemap_write_and_wait(inode->i_mapping), 0);
-	claimed = entry_page(xa_load(pending, 0));
-	KUNIT_ASSERT_NOT_NULL(test, claimed);
-	xa_set_mark(pending, 0, CLAIMED);
-	xa_clear_mark(pending, 0, WRITTEN);
+	written = mmapdev_store_find_page(pending, 0);
+	KUNIT_ASSERT_NOT_NULL(test, written);
 	fill(test, 0, 'b');
 	KUNIT_EXPECT_EQ(test, filemap_write_and_wait(inode->i_mapping), 0);
-	KUNIT_EXPECT_PTR_NE(test, entry_page(xa_load(pending, 0)), claimed);
-	KUNIT_EXPECT_TRUE(test, xa_get_mark(pending, 0, WRITTEN));
-	KUNIT_EXPECT_FALSE(test, xa_get_mark(pending, 0, CLAIMED));
-	bytes = kmap_local_page(claimed);
+	KUNIT_EXPECT_PTR_NE(test, entry_page(xa_load(pending, 0)), written);
+	bytes = kmap_local_page(written);
 	KUNIT_EXPECT_EQ(test, bytes[0], 'a');
 	kunmap_local(bytes);
-	mmapdev_store_free_page(claimed);	/* as the flush will */
+	put_page(written);	/* as the flush will */
 	KUNIT_EXPECT_EQ(test, mmapdev_sync(inode, 0, LLONG_MAX), 0);
+	KUNIT_EXPECT_PTR_EQ(test, xa_load(pending, 0), NULL);
 	cut(test);
 	KUNIT_EXPECT_EQ(test, byte(test, 0), 'b');
 }
@@ -232,12 +228,15 @@ static void hole_under_a_reservation_stays_a_hole(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mmapdev_sync(inode, 0, LLONG_MAX), 0);
 	KUNIT_ASSERT_EQ(test, mmapdev_resize(inode, PAGE_SIZE), 0);
 	KUNIT_ASSERT_EQ(test, mmapdev_resize(inode, SIZE), 0);
-	KUNIT_EXPECT_EQ(test, mmapdev_store_reserve(store, 5, GFP_KERNEL), 0);
+	KUNIT_ASSERT_EQ(test, mmapdev_store_lock(inode), 0);
+	filemap_invalidate_lock(inode->i_mapping);
+	KUNIT_EXPECT_EQ(test, mmapdev_store_reserve_spare(store, 5, GFP_KERNEL),
+			0);
 	KUNIT_EXPECT_FALSE(test, mmapdev_store_has(store, 5));
-	KUNIT_EXPECT_EQ(test, byte(test, 5), 0);
-	mmapdev_store_lock(inode);
-	mmapdev_store_unreserve(store, 5);
+	mmapdev_store_unreserve_spare(store, 5);
+	filemap_invalidate_unlock(inode->i_mapping);
 	mmapdev_store_unlock(inode);
+	KUNIT_EXPECT_EQ(test, byte(test, 5), 0);
 	KUNIT_EXPECT_FALSE(test, mmapdev_store_has(store, 5));
 	KUNIT_EXPECT_EQ(test, mmapdev_sync(inode, 0, LLONG_MAX), 0);
 	cut(test);
@@ -269,7 +268,7 @@ static struct kunit_case durable_cases[] = {
 	KUNIT_CASE(reclaimed_page_is_loaded_again),
 	KUNIT_CASE(flush_replaces_the_image),
 	KUNIT_CASE(dirty_again_is_still_reserved),
-	KUNIT_CASE(claimed_page_is_left_to_the_flush),
+	KUNIT_CASE(written_page_is_replaced_not_changed),
 	KUNIT_CASE(shrinking_is_undone_unless_synced),
 	KUNIT_CASE(hole_under_a_reservation_stays_a_hole),
 	KUNIT_CASE(death_gives_the_stores_pages_back),

@@ -274,7 +274,7 @@ struct mmapdev_unsynced {
 #define MMAPDEV_ACTION_ENOMEM		5
 #define MMAPDEV_ACTION_DELAY		6
 
-/* Microseconds that a rule can delay an event at most. */
+/* Microseconds that a rule, or all together, can delay an event at most. */
 #define MMAPDEV_DELAY_MAX	10000000
 
 /**

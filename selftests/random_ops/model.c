@@ -49,6 +49,7 @@ size_t model_visible(const struct model *m)
 void model_resize(struct model *m, size_t size)
 {
 	if (size < m->size) {
+		m->taken = true;
 		memset(m->bytes + size, 0, m->size - size);
 		model_private_forget(m, round_up(m, size), m->max);
 	}
@@ -74,6 +75,12 @@ void model_write(struct model *m, size_t at, const void *bytes, size_t n)
 void model_zero(struct model *m, size_t at, size_t n)
 {
 	memset(m->bytes + at, 0, n);
+}
+
+void model_punch(struct model *m, size_t at, size_t n)
+{
+	model_zero(m, at, n);
+	m->taken = true;
 }
 
 void model_store_tail(struct model *m)
@@ -109,19 +116,24 @@ void model_sync(struct model *m)
 {
 	memcpy(m->durable, m->bytes, m->max);
 	m->durable_size = m->size;
+	m->taken = false;
 }
 
-/* The size, as far as the pages need it to be read. */
+/* The size, if the pages need it to be read. */
 void model_sync_range(struct model *m, size_t from, size_t end)
 {
 	size_t needed = round_up(m, end);
 
+	if (m->taken) {
+		model_sync(m);
+		return;
+	}
 	from = from / m->page * m->page;
 	memcpy(m->durable + from, m->bytes + from, needed - from);
 	if (needed > m->size)
 		needed = m->size;
 	if (needed > m->durable_size)
-		m->durable_size = needed;
+		m->durable_size = m->size;
 }
 
 void model_cut(struct model *m)
@@ -129,6 +141,7 @@ void model_cut(struct model *m)
 	model_resize(m, m->durable_size);
 	memcpy(m->bytes, m->durable, m->max);
 	m->tail_stored = false;
+	m->taken = false;
 }
 
 bool model_differs(const struct model *m, size_t page)

@@ -25,6 +25,8 @@ struct model {
 	unsigned char *copies;	/* which holds this */
 	unsigned char *durable;	/* the bytes that a power cut leaves, */
 	size_t durable_size;	/* and the end; zero from there to max */
+	/* Something was taken away: then a sync of any range is one of all. */
+	bool taken;
 };
 
 /*
@@ -41,6 +43,8 @@ void model_grow(struct model *m, size_t size);
 void model_write(struct model *m, size_t at, const void *bytes, size_t n);
 /* No byte past the end comes into being. */
 void model_zero(struct model *m, size_t at, size_t n);
+/* Bytes are taken away. */
+void model_punch(struct model *m, size_t at, size_t n);
 void model_store_tail(struct model *m);
 
 /* Up to where mappings can be read and hold what is known. */

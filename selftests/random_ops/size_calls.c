@@ -64,7 +64,7 @@ void run_punch(struct run *r, const struct step *s)
 {
 	if (!allocate(r, s, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
 		return;
-	model_zero(&r->model, s->at, s->length);
+	model_punch(&r->model, s->at, s->length);
 	view_hole(r, s->at, s->length);
 }
 
@@ -73,7 +73,7 @@ void run_punch_all(struct run *r, const struct step *s)
 	if (!gave(r, s, 0, fallocate(r->o.fd, FALLOC_FL_PUNCH_HOLE |
 				     FALLOC_FL_KEEP_SIZE, 0, r->model.max)))
 		return;
-	model_zero(&r->model, 0, r->model.max);
+	model_punch(&r->model, 0, r->model.max);
 	expect_resident(r, s, 0, 0);
 }
 
@@ -84,7 +84,7 @@ void run_remove(struct run *r, const struct step *s)
 
 	if (!gave(r, s, 0, madvise(r->shared + from, n, MADV_REMOVE)))
 		return;
-	model_zero(&r->model, from, n);
+	model_punch(&r->model, from, n);
 	view_hole(r, from, n);
 }
 
@@ -93,13 +93,13 @@ void run_zero(struct run *r, const struct step *s)
 	if (!allocate(r, s, FALLOC_FL_ZERO_RANGE))
 		return;
 	model_grow(&r->model, s->at + s->length);
-	model_zero(&r->model, s->at, s->length);
+	model_punch(&r->model, s->at, s->length);
 }
 
 void run_zero_keep(struct run *r, const struct step *s)
 {
 	if (allocate(r, s, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE))
-		model_zero(&r->model, s->at, s->length);
+		model_punch(&r->model, s->at, s->length);
 }
 
 void run_reopen(struct run *r, const struct step *s)
