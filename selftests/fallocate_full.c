@@ -340,4 +340,14 @@ TEST_F(durable_room, truncation_within_a_page_over_the_limit_changes_nothing)
 	EXPECT_EQ(0, fsync(self->d.fd));
 }
 
+TEST_F(durable_room, zero_range_that_fails_half_way_keeps_no_reservation)
+{
+	int mode = FALLOC_FL_ZERO_RANGE;
+
+	ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_ALLOCATE,
+				  MMAPDEV_ACTION_ENOSPC, 20, 1));
+	EXPECT_NOTHING_KEPT(ENOSPC, fallocate(self->d.fd, mode, 0,
+					      WHOLE * self->page));
+}
+
 TEST_HARNESS_MAIN
