@@ -11,7 +11,9 @@
 
 #include "child.h"
 #include "durable.h"
+#include "file_limit.h"
 #include "slow.h"
+#include "user.h"
 
 #define PAGES	72	/* more than a flush moves at a time */
 
@@ -83,9 +85,11 @@ static int cut(struct durable *d)
 }
 
 struct sync_task {
+	struct durable *d;
 	unsigned char *p;
 	size_t length;
 	long us;		/* of life, or 0 */
+	int how;
 };
 
 static long now_us(void)
@@ -202,6 +206,155 @@ TEST_F(killed, caller_before_its_flush_loses_nothing)
 	ASSERT_EQ(0, fsync(self->d.fd));
 	ASSERT_EQ(0, cut(&self->d));
 	EXPECT_EQ(PAGES, stamped(self->d.fd, 1));
+}
+
+/* The ways to sync. */
+enum { BY_SYNC, BY_SYNCFS, BY_FSYNC, BY_MSYNC, BY_WAYS };
+
+static int sync_by(struct sync_task *s)
+{
+	switch (s->how) {
+	case BY_SYNC:
+		sync();
+		return 0;
+	case BY_SYNCFS:
+		return syncfs(s->d->fd);
+	case BY_FSYNC:
+		return fsync(s->d->fd);
+	default:
+		return msync(s->p, s->length, MS_SYNC);
+	}
+}
+
+/* Statuses: 1 no such process, 2 the sync failed, 3 it was sent SIGXFSZ. */
+static int sync_limited(void *arg, struct turn *t)
+{
+	if (limit_file_size(0) || become_nobody())
+		return 1;
+	if (sync_by(arg))
+		return 2;
+	return sigxfsz_sent() ? 3 : 0;
+}
+
+/* RLIMIT_FSIZE is about the files that a process writes: it writes none. */
+TEST_F(callers, sync_of_a_process_that_may_write_no_file_loses_nothing)
+{
+	struct sync_task s = {
+		.d = &self->d, .p = self->p, .length = self->length,
+	};
+
+	for (s.how = 0; s.how < BY_WAYS; s.how++) {
+		stamp_all(self->p, s.how + 1);
+		EXPECT_EQ(0, child_run(sync_limited, &s));
+		if (variant->kind == EXT4 && s.how < BY_WAYS - 1)
+			continue;
+		ASSERT_EQ(0, cut(&self->d));
+		EXPECT_EQ(PAGES, stamped(self->d.fd, s.how + 1));
+	}
+}
+
+/* The store in a file, of which the opener is root. */
+CALLERS_FIXTURE(file);
+DURABLE_VARIANT(file, mmapdev_on_tmpfs, .kind = ON_TMPFS);
+DURABLE_VARIANT(file, mmapdev_on_ext4, .kind = ON_EXT4);
+
+static int last_close_limited(void *arg, struct turn *t)
+{
+	struct sync_task *s = arg;
+
+	if (limit_file_size(0) || become_nobody() || turn_wait(t))
+		return 1;
+	close(s->d->fd);
+	munmap(s->p, s->length);
+	if (turn_done(t))
+		return 2;
+	return sigxfsz_sent() ? 3 : 0;
+}
+
+TEST_F(file, last_close_in_a_process_that_may_write_no_file_loses_nothing)
+{
+	struct sync_task s = {
+		.d = &self->d, .p = self->p, .length = self->length,
+	};
+	struct child c = child_start(last_close_limited, &s);
+
+	stamp_all(self->p, 1);
+	ASSERT_EQ(0, munmap(self->p, self->length));
+	ASSERT_EQ(0, close(self->d.fd));
+	self->d.fd = -1;
+	EXPECT_EQ(0, stamped(self->d.backing, 1));
+	EXPECT_EQ(0, child_turn(&c));
+	EXPECT_EQ(0, child_end(&c));
+	EXPECT_EQ(PAGES, stamped(self->d.backing, 1));
+}
+
+static int sync_as_nobody(void *arg, struct turn *t)
+{
+	if (become_nobody())
+		return 1;
+	return sync_by(arg) ? 2 : 0;
+}
+
+/* A write by a user without rights would take the bits away. */
+TEST_F(file, sync_of_another_user_leaves_the_files_mode)
+{
+	struct sync_task s = {
+		.d = &self->d, .p = self->p, .length = self->length,
+	};
+	struct stat st;
+
+	ASSERT_EQ(0, fchmod(self->d.backing, 06755));
+	for (s.how = 0; s.how < BY_WAYS; s.how++) {
+		stamp_all(self->p, s.how + 1);
+		EXPECT_EQ(0, child_run(sync_as_nobody, &s));
+		ASSERT_EQ(0, fstat(self->d.backing, &st));
+		EXPECT_EQ(06755, st.st_mode & 07777);
+		EXPECT_EQ(PAGES, stamped(self->d.backing, s.how + 1));
+	}
+}
+
+static int fill_as_nobody(void *arg, struct turn *t)
+{
+	int fd = *(int *)arg;
+	char bytes[4096] = { 'f' };
+
+	if (become_nobody())
+		return 1;
+	while (write(fd, bytes, sizeof(bytes)) > 0)
+		;
+	return errno == ENOSPC && !fsync(fd) ? 0 : 2;
+}
+
+/* ext4's last blocks are root's: so of objects that root has made. */
+TEST(sync_of_another_user_has_the_openers_reserved_blocks)
+{
+	int image = durable_possible(EXT4) ? image_new(8 << 20) : -1;
+	size_t length = PAGES * getpagesize() / 2;
+	struct durable d;
+	struct sync_task s = { .d = &d, .length = length, .how = BY_FSYNC };
+	char written[PAGES / 2];
+	int root, filler;
+
+	if (image < 0)
+		SKIP(return, "no ext4 on a loop device");
+	ASSERT_EQ(0, ext4_make(image, false));
+	root = mount_image(image, "ext4");
+	ASSERT_GE(root, 0);
+	d.kind = ON_EXT4;
+	d.backing = file_new(root, "store", length);
+	d.fd = durable_over(d.backing, 0, 0);
+	ASSERT_GE(d.fd, 0);
+	filler = file_new(root, "filler", 0);
+	ASSERT_GE(filler, 0);
+	ASSERT_EQ(0, child_run(fill_as_nobody, &filler));
+	for (int i = 0; i < PAGES / 2; i++)
+		ASSERT_EQ(0, page_write(d.fd, i, 'x'));
+	memset(written, 'x', PAGES / 2);
+	EXPECT_EQ(0, child_run(sync_as_nobody, &s));
+	EXPECT_EQ(0, memcmp(written, file_bytes(d.backing), PAGES / 2));
+	durable_close(&d);
+	close(filler);
+	close(root);
 }
 
 int main(int argc, char **argv)
