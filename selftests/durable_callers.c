@@ -16,6 +16,7 @@
 #include "user.h"
 
 #define PAGES	72	/* more than a flush moves at a time */
+#define ROUNDS	100	/* of two tasks, each in the other's way */
 
 /* PAGES pages of zeros, durable, and a shared mapping of them. */
 #define CALLERS_FIXTURE(name)						\
@@ -311,6 +312,63 @@ TEST_F(file, sync_of_another_user_leaves_the_files_mode)
 		EXPECT_EQ(06755, st.st_mode & 07777);
 		EXPECT_EQ(PAGES, stamped(self->d.backing, s.how + 1));
 	}
+}
+
+/* Write the first half of the object, by its mapping, to the file's other half. */
+static int write_to_the_file(void *arg, struct turn *t)
+{
+	struct sync_task *s = arg;
+	size_t half = s->length / 2;
+
+	if (turn_wait(t))
+		return 1;
+	for (int i = 0; i < ROUNDS; i++) {
+		/* So that the write, which holds the file's lock, faults. */
+		if (madvise(s->p, half, MADV_DONTNEED) ||
+		    pwrite(s->d->backing, s->p, half, half) != (ssize_t)half)
+			return 2;
+	}
+	return turn_done(t);
+}
+
+static int store_and_msync(void *arg, struct turn *t)
+{
+	struct sync_task *s = arg;
+	size_t page = getpagesize();
+
+	if (turn_wait(t))
+		return 1;
+	for (int i = 0; i < ROUNDS; i++) {
+		for (size_t at = 0; at < s->length / 2; at += page)
+			memset(s->p + at, 'a' + i % 26, page);
+		if (msync(s->p, s->length / 2, MS_SYNC))
+			return 2;
+	}
+	return turn_done(t);
+}
+
+/*
+ * One has the file's lock and waits for a page of the object; the other must not
+ * have the page and wait for the file's lock. If it does both are unkillable.
+ */
+TEST_F(file, write_from_the_mapping_to_the_store_goes_on_beside_msync)
+{
+	struct sync_task s = {
+		.d = &self->d, .p = self->p, .length = self->length,
+	};
+	struct child writer = child_start(write_to_the_file, &s);
+	struct child syncer = child_start(store_and_msync, &s);
+	char last[PAGES / 2];
+
+	ASSERT_EQ(0, child_go(&writer));
+	ASSERT_EQ(0, child_go(&syncer));
+	ASSERT_EQ(0, child_done(&syncer));
+	ASSERT_EQ(0, child_done(&writer));
+	EXPECT_EQ(0, child_end(&syncer));
+	EXPECT_EQ(0, child_end(&writer));
+	ASSERT_EQ(0, cut(&self->d));
+	memset(last, 'a' + (ROUNDS - 1) % 26, sizeof(last));
+	EXPECT_EQ(0, memcmp(last, file_bytes(self->d.fd), sizeof(last)));
 }
 
 static int fill_as_nobody(void *arg, struct turn *t)
