@@ -12,6 +12,8 @@
 /* Room for two files, and for the journal. */
 #define EXT4_BYTES	(80 << 20)
 
+#include <linux/falloc.h>
+
 #include "child.h"
 #include "durable.h"
 #include "group.h"
@@ -293,6 +295,41 @@ TEST_F(pressure, processes_and_syncs_beside_lose_no_byte)
 }
 
 /* Power cuts: ext4's power is not cut under its users. */
+static int zero_all(void *arg, struct turn *t)
+{
+	const struct durable *d = arg;
+	size_t page = getpagesize();
+	char *p = map_all(d);
+
+	if (p == MAP_FAILED || group_join())
+		return 1;
+	for (long i = 0; i < pages; i++)
+		p[i * page] = 'x';
+	return fallocate(d->fd, FALLOC_FL_ZERO_RANGE, 0, pages * page) ? 2 : 0;
+}
+
+/* How many pages of a file begin with a zero. */
+static long pages_zeroed(int fd)
+{
+	long n = 0;
+	char byte;
+
+	for (long i = 0; i < pages; i++)
+		n += pread(fd, &byte, 1, i * getpagesize()) == 1 && !byte;
+	return n;
+}
+
+/* Pages that a zeroing has prepared are reclaimed before it comes to the last. */
+TEST_F(pressure, zeroed_range_is_all_zeros)
+{
+	ASSERT_EQ(0, child_run(zero_all, &self->d));
+	EXPECT_EQ(pages, pages_zeroed(self->d.fd));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	EXPECT_NO_KILL();
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_EQ(pages, pages_zeroed(self->d.fd));
+}
+
 PRESSURE_FIXTURE(cut);
 OBJECT_KINDS(cut);
 
