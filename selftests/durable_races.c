@@ -5,11 +5,15 @@
  */
 #include "harness.h"
 
+#include <time.h>
+
 #include "child.h"
 #include "device.h"
 #include "durable.h"
+#include "drop_caches.h"
 #include "hold.h"
 #include "slow.h"
+#include "trap.h"
 
 #define PAGES	64	/* many to be flushed at a time */
 
@@ -105,6 +109,178 @@ TEST_F(syncs, beside_lose_no_store)
 					      i * self->page));
 		EXPECT_EQ(rounds, word);
 	}
+}
+
+/* Two tasks in step: which round it is, and how far the other one has come. */
+struct steps {
+	unsigned int begun;
+	unsigned int done;
+	uint64_t msync_ns;
+	int fd;
+};
+
+static void await(unsigned int *round, unsigned int value)
+{
+	while (__atomic_load_n(round, __ATOMIC_ACQUIRE) != value)
+		sched_yield();
+}
+
+static void step(unsigned int *round, unsigned int value)
+{
+	__atomic_store_n(round, value, __ATOMIC_RELEASE);
+}
+
+#define THE_END	(~0U)
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+/* Those that a flush comes to last: it is at work on the others for longer. */
+#define LAST_PAGES	4
+
+/* In each round, write an odd number to the last pages, at any time of an msync. */
+static int write_odd(void *arg, struct turn *t)
+{
+	struct steps *s = *(struct steps **)arg;
+
+	for (unsigned int round = 1;; round++) {
+		unsigned int begun = 0;
+		uint64_t begun_ns;
+		uint32_t odd;
+
+		while (begun != round) {
+			begun = __atomic_load_n(&s->begun, __ATOMIC_ACQUIRE);
+			if (begun == THE_END)
+				return 0;
+			sched_yield();
+		}
+		begun_ns = now_ns();
+		odd = 2 * round + 1;
+		while (now_ns() - begun_ns < s->msync_ns * (round * 89 % 144) / 144)
+			;
+		for (size_t i = PAGES; i-- > PAGES - LAST_PAGES; )
+			if (pwrite(s->fd, &odd, sizeof(odd),
+				   i * getpagesize()) != sizeof(odd))
+				return 1;
+		step(&s->done, round);
+	}
+}
+
+/*
+ * A page that is not in the page cache comes back, and is stored to, while a
+ * flush is about to write its older bytes: it is these that msync promised.
+ */
+SYNCS_FIXTURE(refaults);
+OBJECT_KINDS(refaults);
+
+TEST_F(refaults, beside_msync_take_nothing_from_it)
+{
+	struct steps *s = mmap(NULL, self->page, RW, MAP_SHARED | MAP_ANONYMOUS,
+			       -1, 0);
+	unsigned int rounds = slow_kernel() ? 100 : 500;
+	struct child c;
+
+	ASSERT_NE(MAP_FAILED, s);
+	s->fd = self->d.fd;
+	c = child_start(write_odd, &s);
+	for (unsigned int round = 1; round <= rounds; round++) {
+		uint64_t begun_ns;
+
+		for (size_t i = 0; i < PAGES; i++)
+			*(uint32_t *)(self->p + i * self->page) = 2 * round;
+		ASSERT_EQ(0, page_drop(self->d.fd, self->p, 0,
+				       PAGES * self->page));
+		step(&s->begun, round);
+		begun_ns = now_ns();
+		ASSERT_EQ(0, msync(self->p, PAGES * self->page, MS_SYNC));
+		s->msync_ns = now_ns() - begun_ns;
+		await(&s->done, round);
+		ASSERT_LE(0, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
+		for (size_t i = PAGES - LAST_PAGES; i < PAGES; i++) {
+			uint32_t left = 0;
+
+			ASSERT_EQ(sizeof(left), pread(self->d.fd, &left,
+						      sizeof(left),
+						      i * self->page));
+			ASSERT_EQ(round, left / 2)
+				TH_LOG("round %u, page %zu", round, i);
+		}
+	}
+	step(&s->begun, THE_END);
+	EXPECT_EQ(0, child_end(&c));
+}
+
+/* The limit leaves room for one store, and none to store again during its sync. */
+FIXTURE(little) {
+	struct durable d;
+	size_t page;
+	unsigned char *p;
+	struct knob limit;
+};
+
+FIXTURE_SETUP(little)
+{
+	self->page = getpagesize();
+	self->d = durable_new(MEMORY, 4 * self->page, 0);
+	ASSERT_GE(self->d.fd, 0);
+	self->p = mmap(NULL, 4 * self->page, RW, MAP_SHARED, self->d.fd, 0);
+	ASSERT_NE(MAP_FAILED, self->p);
+}
+
+FIXTURE_TEARDOWN_PARENT(little)
+{
+	EXPECT_EQ(0, knob_restore(&self->limit));
+}
+
+static int msync_first(void *arg, struct turn *t)
+{
+	return msync(arg, getpagesize(), MS_SYNC) ? errno : 0;
+}
+
+/*
+ * A store that goes through has its room, even while an older state of its page
+ * is on its way; and what a cut leaves does not change afterwards.
+ */
+TEST_F(little, room_for_a_store_beside_a_flush_is_kept_or_the_store_is_sigbus)
+{
+	struct mmapdev_rule rule = {
+		.event = MMAPDEV_EVENT_FLUSH,
+		.action = MMAPDEV_ACTION_DELAY,
+		.delay_us = 300000,
+		.count = 1,
+	};
+	unsigned char left, later;
+	struct trap stored;
+	struct child c;
+	uint64_t used;
+
+	used = durable_info(&self->d).used;
+	do {	/* just what the first store takes */
+		used += self->page;
+		ASSERT_EQ(0, limit_set(&self->limit, used));
+		stored = trap_store(self->p, 'a');
+	} while (stored.signo);
+	ASSERT_EQ(0, ioctl(self->d.fd, MMAPDEV_IOC_ADD_RULE, &rule));
+	c = child_start(msync_first, self->p);
+	while (!rule.hits)
+		ASSERT_EQ(0, ioctl(self->d.fd, MMAPDEV_IOC_GET_RULE, &rule));
+	stored = trap_store(self->p, 'b');
+	EXPECT_EQ(0, child_end(&c));
+	EXPECT_TRUE(!stored.signo || stored.signo == SIGBUS);
+	EXPECT_EQ(stored.signo ? 'a' : 'b', self->p[0]);
+	EXPECT_EQ(0, msync(self->p, self->page, MS_SYNC));
+	EXPECT_EQ(0, msync(self->p, self->page, MS_SYNC));
+	ASSERT_LE(0, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
+	ASSERT_EQ(1, pread(self->d.fd, &left, 1, 0));
+	EXPECT_EQ(stored.signo ? 'a' : 'b', left);
+	ASSERT_EQ(0, drop_caches("1"));
+	ASSERT_EQ(1, pread(self->d.fd, &later, 1, 0));
+	EXPECT_EQ(left, later);
 }
 
 /* Not of ext4, which in 6.1 at times tells of a hole where there is none. */
