@@ -82,6 +82,35 @@ TEST_F(errors, each_open_file_hears_once)
 	close(other);
 }
 
+/* As of a file system: by the open file, whose object it may be or not. */
+TEST_F(errors, syncfs_hears_once_of_what_was_not_written_back)
+{
+	int other = durable_open(&self->d, O_RDWR);
+
+	ASSERT_GE(other, 0);
+	settle(self->d.fd);
+	settle(other);
+	ASSERT_EQ(0, break_pages(&self->d, 0, DURABLE_PAGES));
+	store_capitals(self->p, DURABLE_PAGES);
+	EXPECT_EQ(EIO, sync_result(syncfs(self->d.fd)));
+	ASSERT_EQ(0, repair(&self->d));
+	EXPECT_EQ(0, sync_result(syncfs(self->d.fd)));
+	EXPECT_EQ(EIO, sync_result(syncfs(other)));
+	EXPECT_EQ(0, sync_result(syncfs(other)));
+	close(other);
+}
+
+TEST_F(errors, syncfs_hears_of_an_error_that_an_fsync_has_told)
+{
+	settle(self->d.fd);
+	ASSERT_EQ(0, break_pages(&self->d, 0, DURABLE_PAGES));
+	store_capitals(self->p, DURABLE_PAGES);
+	EXPECT_EQ(EIO, sync_result(fsync(self->d.fd)));
+	ASSERT_EQ(0, repair(&self->d));
+	EXPECT_EQ(EIO, sync_result(syncfs(self->d.fd)));
+	EXPECT_EQ(0, sync_result(syncfs(self->d.fd)));
+}
+
 /* Which call it is, and through which of a file's descriptors, is all one. */
 TEST_F(errors, calls_and_descriptors_of_one_open_file_share_it)
 {
