@@ -64,6 +64,31 @@ TEST(descriptor_must_be_of_a_regular_file_or_a_block_device)
 	EXPECT_NO_STORE(EINVAL, open("/dev/zero", O_RDWR));
 }
 
+/*
+ * Regular files by their mode, but what is written to them is not what is read:
+ * they hold no bytes.
+ */
+TEST(descriptor_must_be_of_a_file_that_holds_bytes)
+{
+	static const char *const paths[] = {
+		"/proc/sys/kernel/hostname",
+		"/proc/self/oom_score_adj",
+		"/proc/self/mem",
+		"/sys/module/mmapdev/parameters/limit",
+		"/sys/kernel/debug/fault_around_bytes",
+	};
+
+	for (int i = 0; i < 5; i++) {
+		int fd = open(paths[i], O_RDWR | O_CLOEXEC);
+
+		if (fd < 0)	/* not there, or only for reading */
+			continue;
+		EXPECT_NO_STORE(EINVAL, fd);
+		close(fd);
+	}
+	EXPECT_EQ(0, access(paths[0], R_OK | W_OK));
+}
+
 TEST(object_cannot_be_the_store_of_an_object)
 {
 	struct durable d = durable_new(MEMORY, 4096, 0);
@@ -181,6 +206,19 @@ DURABLE_FIXTURE(file_store);
 FILE_KINDS(file_store);
 DURABLE_VARIANT(file_store, mmapdev_on_device, .kind = ON_DEVICE);
 
+/* How many pages are as expected, once no page is in memory. */
+static int drop_and_load(const struct durable *d, const char *expected)
+{
+	const char *shown;
+	int n = 0;
+
+	posix_fadvise(d->fd, 0, 0, POSIX_FADV_DONTNEED);
+	shown = file_bytes(d->fd);
+	while (expected[n] && shown[n] == expected[n])
+		n++;
+	return n;
+}
+
 TEST_F(file_store, info_tells_the_kind_and_the_files_size)
 {
 	struct mmapdev_info info = durable_info(&self->d);
@@ -270,6 +308,32 @@ TEST_F(file_store, mapping_keeps_the_object_from_its_last_close)
 	ASSERT_EQ(0, munmap(self->p, self->length));
 	self->p = NULL;
 	EXPECT_STREQ("ABCDEFGH", file_bytes(self->d.backing));
+}
+
+/* The descriptor is the caller's: what it is made to do is its own affair. */
+TEST_F(file_store, flags_set_later_on_the_descriptor_change_nothing)
+{
+	int flags[] = { O_APPEND, O_NONBLOCK, O_DIRECT };
+	int found = fcntl(self->d.backing, F_GETFL);
+	int fd = fd_reopen(self->d.backing, O_RDONLY);
+
+	ASSERT_GE(fd, 0);
+	for (int i = 0; i < 3; i++) {
+		char expected[DURABLE_PAGES + 1] = "";
+
+		if (fcntl(self->d.backing, F_SETFL, found | flags[i]))
+			continue;	/* tmpfs has no direct I/O here */
+		for (int j = 0; j < DURABLE_PAGES; j++) {
+			expected[j] = 'A' + DURABLE_PAGES * i + j;
+			memset(self->p + j * self->page, expected[j],
+			       self->page);
+		}
+		EXPECT_EQ(0, msync(self->p, self->length, MS_SYNC));
+		EXPECT_STREQ(expected, file_bytes(fd));
+		EXPECT_EQ(self->length, lseek(fd, 0, SEEK_END));
+		EXPECT_EQ(DURABLE_PAGES, drop_and_load(&self->d, expected));
+	}
+	close(fd);
 }
 
 /* Files can be longer and shorter, devices cannot. */
@@ -568,6 +632,67 @@ TEST_F(device, what_is_past_its_end_has_no_space)
 	EXPECT_EQ(end, file_size(self->d.fd));
 	ASSERT_EQ(0, ftruncate(self->d.fd, end - self->page));
 	EXPECT_EQ(0, ftruncate(self->d.fd, end));
+}
+
+/* A byte by read(2), or -1: an error. */
+static int byte_at(int fd, off_t offset)
+{
+	unsigned char byte;
+
+	return pread(fd, &byte, 1, offset) == 1 ? byte : -1;
+}
+
+/* Either it cannot be made longer, or what is past its end are zeros for good. */
+TEST_F(device, object_longer_than_it_has_the_same_zeros_after_a_sync)
+{
+	size_t end = DEVICE_PAGES * self->page;
+	int before, synced;
+
+	if (ftruncate(self->d.fd, end + self->page)) {
+		EXPECT_TRUE(errno == ENOSPC || errno == EFBIG);
+		EXPECT_EQ(end, file_size(self->d.fd));
+		return;
+	}
+	before = byte_at(self->d.fd, end + 5);
+	synced = fsync(self->d.fd);
+	EXPECT_EQ(before, byte_at(self->d.fd, end + 5));
+	EXPECT_EQ(0, synced);
+	posix_fadvise(self->d.fd, 0, 0, POSIX_FADV_DONTNEED);
+	EXPECT_EQ(before, byte_at(self->d.fd, end + 5));
+}
+
+/* Devices are whole sectors, not whole pages. */
+TEST(page_at_the_end_of_a_device_need_not_be_whole)
+{
+	size_t page = getpagesize();
+	size_t length = 3 * page + 512;
+	struct durable d = { .kind = ON_DEVICE };
+	char path[32], byte = 0;
+	unsigned char *p;
+	int image, fd;
+
+	if (!durable_possible(EXT4))
+		SKIP(return, "no loop device");
+	image = image_new(length);
+	d.backing = loop_open(image, path, sizeof(path));
+	ASSERT_GE(d.backing, 0);
+	d.fd = durable_over(d.backing, 0, 0);
+	ASSERT_GE(d.fd, 0);
+	EXPECT_EQ(length, file_size(d.fd));
+	p = mmap(NULL, 4 * page, RW, MAP_SHARED, d.fd, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_NO_TRAP(trap_store(p + 3 * page + 511, 'x'));
+	EXPECT_EQ(0, msync(p, 4 * page, MS_SYNC));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	EXPECT_EQ(1, pread(fd, &byte, 1, 3 * page + 511));
+	EXPECT_EQ('x', byte);
+	ASSERT_EQ(0, durable_cut(&d));
+	EXPECT_EQ(1, pread(d.fd, &byte, 1, 3 * page + 511));
+	EXPECT_EQ('x', byte);
+	EXPECT_EQ(0, pread(d.fd, &byte, 1, length));
+	close(fd);
+	durable_close(&d);
+	close(image);
 }
 
 /* Requests to write that the device has had, or -1. */
