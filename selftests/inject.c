@@ -9,6 +9,8 @@
 
 #include "child.h"
 #include "durable.h"
+#include "knob.h"
+#include "slow.h"
 #include "trap.h"
 
 DURABLE_FIXTURE(inject);
@@ -553,6 +555,57 @@ TEST_F(inject, rules_stay_through_a_power_cut)
 	EXPECT_EQ(id, rule_get(&self->d, 0).id);
 	EXPECT_EQ(-1, fsync(self->d.fd));
 	EXPECT_EQ(EIO, errno);
+}
+
+static int remove_on(void *arg, struct turn *t)
+{
+	const struct durable *d = arg;
+	struct pollfd stop = { .fd = t->wait, .events = POLLIN };
+
+	if (turn_done(t))
+		return 1;
+	while (!poll(&stop, 1, 0))
+		if (durable_unrule(d, 0))
+			return 2;
+	return 0;
+}
+
+#define TAINTED_BY_WARNING	(1 << 9)
+
+static bool kernel_has_warned(void)
+{
+	return file_number("/proc/sys/kernel/tainted") & TAINTED_BY_WARNING;
+}
+
+/* One process adds rules, another removes all that it sees. */
+TEST_F(inject, rules_are_added_beside_their_removal)
+{
+	int rounds = slow_kernel() ? 200 : 2000;
+	bool warned = kernel_has_warned();
+	struct child c = child_start(remove_on, &self->d);
+
+	ASSERT_EQ(0, child_done(&c));
+	for (int i = 0; i < rounds; i++) {
+		struct mmapdev_rule rule = {
+			.event = MMAPDEV_EVENT_FLUSH,
+			.action = MMAPDEV_ACTION_EIO,
+		};
+		int err = rule_add(&self->d, &rule);
+
+		ASSERT_TRUE(!err || err == ENOSPC);
+	}
+	EXPECT_EQ(0, child_go(&c));
+	EXPECT_EQ(0, child_end(&c));
+	EXPECT_EQ(warned, kernel_has_warned());
+
+	/* And rules still act. */
+	ASSERT_EQ(0, durable_unrule(&self->d, 0));
+	EXPECT_EQ(0, fsync(self->d.fd));
+	ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_FLUSH,
+				  MMAPDEV_ACTION_EIO, 0, 0));
+	EXPECT_EQ(-1, fsync(self->d.fd));
+	ASSERT_EQ(0, durable_unrule(&self->d, 0));
+	EXPECT_EQ(0, fsync(self->d.fd));
 }
 
 /* Without a store, too. */
