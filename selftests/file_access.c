@@ -5,6 +5,7 @@
  */
 #include "harness.h"
 
+#include <sched.h>
 #include <sys/resource.h>
 
 #include "bytes.h"
@@ -440,6 +441,77 @@ TEST_F(append, by_many_at_once_keeps_every_record_whole)
 		ASSERT_EQ(next[p[0]]++, p[1] | p[2] << 8);
 		ASSERT_TRUE(bytes_are(p + 3, p[0], RECORD_LENGTH - 3));
 	}
+}
+
+/* A program in a container: root there, nobody here. Statuses: what failed. */
+static int files_in_a_namespace(void *arg, struct turn *t)
+{
+	struct mmapdev_create want = {
+		.store = MMAPDEV_STORE_MEMORY,
+		.flags = O_RDWR,
+		.size = 1,
+		.fd = -1,
+	};
+	struct mmapdev_file file = { .flags = O_RDWR };
+	int node, fd;
+
+	if (unshare(CLONE_NEWUSER))
+		return 1;
+	node = open(mmapdev_path(), O_RDWR | O_CLOEXEC);
+	if (node < 0)
+		return 2;
+	fd = ioctl(node, MMAPDEV_IOC_GET_FILE, &file);
+	if (fd < 0)
+		return 3;
+	if (write(fd, "x", 1) != 1)
+		return 4;
+	fd = ioctl(node, MMAPDEV_IOC_CREATE, &want);
+	if (fd < 0)
+		return 5;
+	if (write(fd, "x", 1) != 1 || fsync(fd))
+		return 6;
+	return turn_done(t) || turn_wait(t) ? 7 : 0;
+}
+
+/* It can get files; that it got the first one gives it no rights to others'. */
+TEST(user_namespace_has_object_files)
+{
+	struct child c = child_start(files_in_a_namespace, NULL);
+	int answer = child_done(&c);
+	struct stat st;
+	int fd;
+
+	if (answer)
+		EXPECT_EQ(0, child_end(&c));
+	ASSERT_EQ(0, answer);
+	fd = object_file_new(O_RDWR);
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, fstat(fd, &st));
+	EXPECT_EQ(getuid(), st.st_uid);
+	EXPECT_EQ(0, fchown(fd, NOBODY, NOBODY));
+	EXPECT_EQ(0, fchmod(fd, 0640));
+	ASSERT_EQ(0, fstat(fd, &st));
+	EXPECT_EQ(NOBODY, st.st_uid);
+	close(fd);
+	ASSERT_EQ(0, child_go(&c));
+	EXPECT_EQ(0, child_end(&c));
+}
+
+/* A durable object takes memory, or writes to a file. */
+TEST(descriptor_that_only_reads_creates_nothing)
+{
+	struct mmapdev_create want = {
+		.store = MMAPDEV_STORE_MEMORY,
+		.flags = O_RDWR,
+		.size = 1,
+		.fd = -1,
+	};
+	int node = open(mmapdev_path(), O_RDONLY | O_CLOEXEC);
+
+	ASSERT_GE(node, 0);
+	EXPECT_EQ(-1, ioctl(node, MMAPDEV_IOC_CREATE, &want));
+	EXPECT_TRUE(errno == EACCES || errno == EBADF || errno == EINVAL);
+	close(node);
 }
 
 TEST_HARNESS_MAIN
