@@ -8,7 +8,10 @@
 #include "harness.h"
 
 #include "bytes.h"
+#include "child.h"
 #include "device.h"
+#include "huge.h"
+#include "slow.h"
 #include "trap.h"
 
 /* An object of 16 pages, of which the limit lets four be there. */
@@ -307,6 +310,94 @@ TEST_F(limit, values_over_64_bits_are_erange_and_change_nothing)
 		EXPECT_EQ(ERANGE, errno);
 	}
 	EXPECT_EQ(limit, object_info(&self->o).limit);
+}
+
+/* Touch a page where a huge one would fit, and give it back, again and again. */
+static int touch_on(void *arg, struct turn *t)
+{
+	struct pollfd stop = { .fd = t->wait, .events = POLLIN };
+	struct object o = object_open(OBJFILE);
+	char *p;
+
+	if (object_resize(&o, huge_bytes()))
+		return 1;
+	p = address_aligned(huge_bytes(), huge_bytes());
+	p = object_map_at(&o, p, huge_bytes(), RW, MAP_SHARED | MAP_FIXED, 0);
+	if (p == MAP_FAILED || madvise(p, huge_bytes(), MADV_HUGEPAGE) ||
+	    turn_done(t))
+		return 2;
+	while (!poll(&stop, 1, 0)) {
+		for (int i = 0; i < 100; i++) {
+			*(volatile char *)p = 1;
+			if (madvise(p, getpagesize(), MADV_REMOVE))
+				return 3;
+		}
+	}
+	return 0;
+}
+
+/*
+ * Three pages are room for a process with one and one with two, even while the
+ * first asks for more pages than there are, and does not get them.
+ */
+TEST_F(limit, asking_for_too_much_takes_no_room_from_others)
+{
+	int rounds = slow_kernel() ? 1000 : 20000;
+	struct child c;
+
+	if (!huge_bytes())
+		return;
+	ASSERT_EQ(0, limit_set(&self->limit, self->before + 3 * self->page));
+	c = child_start(touch_on, NULL);
+	ASSERT_EQ(0, child_done(&c));
+	for (int i = 0; i < rounds; i++) {
+		ASSERT_EQ(2 * self->page, fill(&self->o, 2))
+			TH_LOG("round %d", i);
+		ASSERT_EQ(0, object_resize(&self->o, 0));
+	}
+	EXPECT_EQ(0, child_go(&c));
+	EXPECT_EQ(0, child_end(&c));
+}
+
+#define ROOM	(16 << 20)
+
+/*
+ * A mapping in which each page that is not there yet is touched: few touches, for
+ * which more and more is made ahead. Who comes later finds room all the same.
+ */
+TEST_F(limit, pages_that_nobody_touched_give_way)
+{
+	struct object o = object_open(MMAPDEV);
+	size_t pages = ROOM / self->page;
+	size_t touched = 0;
+	unsigned char state;
+	unsigned char *p;
+
+	/* Large pages are made ahead only where there are some. */
+	file_write("/proc/sys/vm/compact_memory", "1");
+	ASSERT_EQ(0, limit_set(&self->limit, self->before + ROOM));
+	ASSERT_EQ(0, object_resize(&o, ROOM));
+	p = address_aligned(ROOM, huge_bytes() ?: self->page);
+	p = object_map_at(&o, p, ROOM, RW, MAP_SHARED | MAP_FIXED, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	for (size_t i = 0; i < pages && touched < pages / 8; i++) {
+		struct mmapdev_pages one = {
+			.offset = i * self->page,
+			.count = 1,
+			.states = (uintptr_t)&state,
+		};
+
+		ASSERT_EQ(0, ioctl(o.fd, MMAPDEV_IOC_PAGES, &one));
+		if (MMAPDEV_PAGE_RESIDENT(state))
+			continue;
+		ASSERT_EQ(0, trap_store(p + i * self->page, 'x').signo);
+		touched++;
+	}
+	EXPECT_EQ(16 * self->page, fill(&self->o, 16))
+		TH_LOG("touched %zu of %zu pages, %ld resident", touched,
+		       pages, object_resident(&o));
+	EXPECT_EQ('x', p[0]);
+	object_close(&o);
 }
 
 TEST_HARNESS_MAIN
