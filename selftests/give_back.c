@@ -7,7 +7,7 @@
 
 #include <limits.h>
 
-#include "backend.h"
+#include "durable.h"
 
 #define MIB	(1L << 20)
 #define SIZE	(16 * MIB)
@@ -99,6 +99,44 @@ TEST_F(give_back, dropped_private_copies_are_free_again)
 TEST_F(give_back, private_copies_of_present_pages_are_free_again)
 {
 	EXPECT_LT(least_loss(drop_copies, &self->o), SIZE / 2);
+}
+
+#define STORED	(8 * MIB)
+
+/* Have the page cache drop all that is clean, and read every page again. */
+static int load_all(const struct object *o)
+{
+	char byte;
+
+	if (posix_fadvise(o->fd, 0, 0, POSIX_FADV_DONTNEED))
+		return -1;
+	for (off_t at = 0; at < STORED; at += getpagesize())
+		if (pread(o->fd, &byte, 1, at) != 1)
+			return -1;
+	return 0;
+}
+
+/* Pages of a store, loaded from where they are pending, then from the image. */
+static int drop_stored(const struct object *o, int byte)
+{
+	for (off_t i = 0; i < STORED / getpagesize(); i++)
+		if (page_write(o->fd, i, byte))
+			return -1;
+	return sync_file_range(o->fd, 0, 0, SYNC_FILE_RANGE_WRITE |
+			       SYNC_FILE_RANGE_WAIT_AFTER) ?:
+	       load_all(o) ?: fsync(o->fd) ?: load_all(o) ?:
+	       ftruncate(o->fd, 0) ?: fsync(o->fd);
+}
+
+/* The store's own pages are on no list, and only in memory are they its own. */
+TEST(mmapdev_stored_pages_are_free_again)
+{
+	struct durable d = durable_new(MEMORY, 0, 0);
+	struct object o = { .kind = OBJFILE, .fd = d.fd };
+
+	ASSERT_GE(d.fd, 0);
+	EXPECT_LT(least_loss(drop_stored, &o), STORED / 2);
+	durable_close(&d);
 }
 
 TEST_HARNESS_MAIN
