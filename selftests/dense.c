@@ -262,7 +262,7 @@ TEST_F(dense, second_mapping_of_single_pages_needs_few_faults)
 TEST_F(dense, limit_lets_as_many_pages_be_touched_as_without)
 {
 	uint64_t used = object_info(&self->o).used;
-	struct knob limit;
+	struct knob limit = {};
 	size_t touched = 0;
 
 	ASSERT_EQ(0, limit_set(&limit, used + 100 * self->page));
