@@ -255,7 +255,7 @@ static long long now_us(void)
 	return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
 }
 
-TEST_F(inject, delays_last_at_least_as_long_and_add_up)
+TEST_F(inject, delays_of_different_events_last_at_least_as_long)
 {
 	int events[] = { MMAPDEV_EVENT_MKWRITE, MMAPDEV_EVENT_FLUSH,
 			 MMAPDEV_EVENT_WRITEBACK };
@@ -279,14 +279,91 @@ TEST_F(inject, delays_last_at_least_as_long_and_add_up)
 	EXPECT_STREQ("?bcdefgh", file_bytes(self->d.fd));
 }
 
+#define DELAYS		8
+#define DELAY_US	40000
+
+/* Add rules that delay an event: the first one's id; the others follow. 0: no. */
+static uint64_t add_delays(const struct durable *d, int event)
+{
+	uint64_t first = 0;
+
+	for (int i = 0; i < DELAYS; i++) {
+		struct mmapdev_rule rule = {
+			.event = event,
+			.action = MMAPDEV_ACTION_DELAY,
+			.delay_us = DELAY_US,
+		};
+
+		if (rule_add(d, &rule))
+			return 0;
+		first = first ?: rule.id;
+	}
+	return first;
+}
+
+/* How many of the rules from an id on have acted once; those after it, never. */
+static int acted_once(const struct durable *d, uint64_t first, int rules)
+{
+	int n = 0;
+
+	while (n < rules && rule_get(d, first + n).hits == 1)
+		n++;
+	for (int i = n; i < rules; i++)
+		if (rule_get(d, first + i).matches)
+			return -1;
+	return n;
+}
+
+/* Far more than one of them, however slow the machine is. */
+TEST_F(inject, delays_of_one_event_add_up)
+{
+	uint64_t store = add_delays(&self->d, MMAPDEV_EVENT_MKWRITE);
+	uint64_t flush = add_delays(&self->d, MMAPDEV_EVENT_FLUSH);
+	long long before = now_us();
+
+	ASSERT_NE(0, store);
+	ASSERT_NE(0, flush);
+	EXPECT_NO_TRAP(trap_store(self->p, 'x'));
+	EXPECT_LE(DELAYS * DELAY_US, now_us() - before);
+	EXPECT_EQ(DELAYS, acted_once(&self->d, store, DELAYS));
+	EXPECT_EQ(0, acted_once(&self->d, flush, DELAYS));
+	before = now_us();
+	EXPECT_EQ(0, msync(self->p, self->page, MS_SYNC));
+	EXPECT_LE(DELAYS * DELAY_US, now_us() - before);
+	EXPECT_EQ(DELAYS, acted_once(&self->d, store, DELAYS));
+	EXPECT_EQ(DELAYS, acted_once(&self->d, flush, DELAYS));
+}
+
+/* An error that comes after delays comes late; it ends the search for more. */
+TEST_F(inject, delays_before_an_error_delay_it_and_those_after_do_not)
+{
+	uint64_t first = add_delays(&self->d, MMAPDEV_EVENT_FLUSH);
+	uint64_t error = durable_rule(&self->d, MMAPDEV_EVENT_FLUSH,
+				      MMAPDEV_ACTION_ENOSPC, 0, 0);
+	uint64_t after = add_delays(&self->d, MMAPDEV_EVENT_FLUSH);
+	long long before = now_us();
+
+	ASSERT_NE(0, first);
+	ASSERT_NE(0, error);
+	ASSERT_NE(0, after);
+	errno = 0;
+	EXPECT_EQ(-1, fsync(self->d.fd));
+	EXPECT_EQ(ENOSPC, errno);
+	EXPECT_LE(DELAYS * DELAY_US, now_us() - before);
+	EXPECT_EQ(DELAYS, acted_once(&self->d, first, DELAYS));
+	EXPECT_EQ(1, acted_once(&self->d, error, 1));
+	EXPECT_EQ(0, acted_once(&self->d, after, DELAYS));
+}
+
 TEST_F(inject, delay_leaves_a_page_in_writeback_to_be_seen)
 {
 	struct mmapdev_rule rule = {
 		.event = MMAPDEV_EVENT_WRITEBACK,
 		.action = MMAPDEV_ACTION_DELAY,
-		.delay_us = 300000,
+		.delay_us = 1000000,
 	};
 	bool seen = false;
+	int status;
 	pid_t pid;
 
 	ASSERT_EQ(0, rule_add(&self->d, &rule));
@@ -294,12 +371,13 @@ TEST_F(inject, delay_leaves_a_page_in_writeback_to_be_seen)
 	pid = fork();
 	if (!pid)
 		_exit(msync(self->p, self->page, MS_SYNC) ? 1 : 0);
-	for (int i = 0; i < 100 && !seen; i++) {
+	while (!seen && !waitpid(pid, &status, WNOHANG)) {
 		seen = durable_states(&self->d, 1)[0] == 'w';
 		usleep(2000);
 	}
-	EXPECT_TRUE(seen);
-	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	ASSERT_TRUE(seen);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
 	EXPECT_STREQ("c", durable_states(&self->d, 1));
 }
 
