@@ -459,34 +459,6 @@ TEST_F(size, shrink_to_nothing_is_undone_or_durable)
 	EXPECT_EQ(0, file_size(self->d.fd));
 }
 
-/* A mapping can store past the end, in the last page; nobody may keep it. */
-TEST_F(size, bytes_past_the_end_are_never_stored)
-{
-	off_t end = 7 * self->page + 100;
-	unsigned char bytes[self->page];
-
-	ASSERT_EQ(0, ftruncate(self->d.fd, end));
-	memset(self->p + 7 * self->page, 'x', self->page);
-	ASSERT_EQ(0, msync(self->p, self->length, MS_SYNC));
-	ASSERT_EQ(0, fsync(self->d.fd));
-	if (self->d.backing >= 0) {
-		EXPECT_EQ(end, file_size(self->d.backing));
-		ASSERT_EQ(0, ftruncate(self->d.backing, self->length));
-		ASSERT_EQ(self->page, pread(self->d.backing, bytes, self->page,
-					    7 * self->page));
-		EXPECT_TRUE(bytes_are(bytes, 'x', 100));
-		EXPECT_TRUE(bytes_are(bytes + 100, 0, self->page - 100));
-		ASSERT_EQ(0, ftruncate(self->d.backing, end));
-	}
-	ASSERT_EQ(0, durable_cut(&self->d));
-	EXPECT_EQ(end, file_size(self->d.fd));
-	ASSERT_EQ(0, ftruncate(self->d.fd, self->length));
-	ASSERT_EQ(self->page,
-		  pread(self->d.fd, bytes, self->page, 7 * self->page));
-	EXPECT_TRUE(bytes_are(bytes, 'x', 100));
-	EXPECT_TRUE(bytes_are(bytes + 100, 0, self->page - 100));
-}
-
 #define PUNCH	(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
 
 TEST_F(size, unsynced_punch_is_undone_and_a_synced_one_durable)
@@ -564,6 +536,94 @@ TEST_F(size, fallocate_grows_with_zeros_and_keeps_what_is_there)
 	ASSERT_EQ(0, fsync(self->d.fd));
 	ASSERT_EQ(0, durable_cut(&self->d));
 	EXPECT_STREQ("abcdefgh00", file_bytes(self->d.fd));
+}
+
+/*
+ * Bytes that are no part of the object, in a page that is: none may get to the
+ * store, and none of those there stay. A file is cut off at the object's end; a
+ * block device, and an image in memory, have the whole page.
+ */
+DURABLE_FIXTURE(rest);
+ALL_KINDS(rest);
+DURABLE_VARIANT(rest, mmapdev_on_device, .kind = ON_DEVICE);
+
+/* Is page 7 of a file, as far as it goes, one byte up to `kept`, then zeros? */
+static bool rest_is_zero(int fd, unsigned char byte, size_t kept)
+{
+	size_t page = getpagesize();
+	unsigned char bytes[page];
+	ssize_t n = pread(fd, bytes, page, 7 * page);
+
+	return n >= (ssize_t)kept && bytes_are(bytes, byte, kept) &&
+	       bytes_are(bytes + kept, 0, n - kept);
+}
+
+/* No page in memory: what is read from now on was stored. 0, or -1. */
+static int forget(const struct durable *d, unsigned char **p, size_t length)
+{
+	if (*p && munmap(*p, length))
+		return -1;
+	*p = NULL;
+	if (posix_fadvise(d->fd, 0, 0, POSIX_FADV_DONTNEED))
+		return -1;
+	return d->kind == EXT4 || !durable_info(d).resident ? 0 : -1;
+}
+
+/* The store has the page so, before and after a cut, when it is all there again. */
+#define EXPECT_REST_IS_ZERO(byte, kept) do {				\
+	if (self->d.backing >= 0)					\
+		EXPECT_TRUE(rest_is_zero(self->d.backing, byte, kept));	\
+	for (int cut_ = 0; cut_ < 2; cut_++) {				\
+		off_t end_ = file_size(self->d.fd);			\
+									\
+		ASSERT_EQ(0, forget(&self->d, &self->p, self->length));	\
+		ASSERT_EQ(0, ftruncate(self->d.fd, self->length));	\
+		EXPECT_TRUE(rest_is_zero(self->d.fd, byte, kept));	\
+		ASSERT_EQ(0, ftruncate(self->d.fd, end_));		\
+		ASSERT_EQ(0, durable_cut(&self->d));			\
+		EXPECT_EQ(end_, file_size(self->d.fd));			\
+	}								\
+} while (0)
+
+/* A mapping can store past the end, in the last page; nobody may keep it. */
+TEST_F(rest, of_the_last_page_is_never_stored)
+{
+	ASSERT_EQ(0, ftruncate(self->d.fd, 7 * self->page + 100));
+	memset(self->p + 7 * self->page, 'x', self->page);
+	ASSERT_EQ(0, msync(self->p, self->length, MS_SYNC));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	EXPECT_REST_IS_ZERO('x', 100);
+}
+
+TEST_F(rest, of_a_page_that_is_cut_off_is_zero_in_the_store)
+{
+	ASSERT_EQ(0, ftruncate(self->d.fd, 7 * self->page + 100));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	EXPECT_REST_IS_ZERO('h', 100);
+}
+
+TEST_F(rest, of_a_page_that_is_cut_off_unseen_is_zero_in_the_store)
+{
+	ASSERT_EQ(0, forget(&self->d, &self->p, self->length));
+	ASSERT_EQ(0, ftruncate(self->d.fd, 7 * self->page + 100));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	EXPECT_REST_IS_ZERO('h', 100);
+}
+
+TEST_F(rest, of_a_page_that_is_punched_is_zero_in_the_store)
+{
+	ASSERT_EQ(0, fallocate(self->d.fd, PUNCH, 7 * self->page + 200,
+			       self->page - 200));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	EXPECT_REST_IS_ZERO('h', 200);
+}
+
+TEST_F(rest, of_a_page_that_is_zeroed_is_zero_in_the_store)
+{
+	ASSERT_EQ(0, fallocate(self->d.fd, FALLOC_FL_ZERO_RANGE,
+			       7 * self->page + 300, self->page - 300));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	EXPECT_REST_IS_ZERO('h', 300);
 }
 
 int main(int argc, char **argv)
