@@ -160,6 +160,61 @@ static int change_pages(void *arg, struct turn *t)
 	return munmap(p + huge_bytes() / 2, getpagesize());
 }
 
+/* Without a load before, which would map the page that is copied. */
+TEST_F(huge, private_store_to_an_untouched_page_copies_that_one)
+{
+	size_t at[] = { 0, 7, self->pages / HUGES - 1,
+			self->pages / HUGES + 5, self->pages - 1 };
+	unsigned char *copy = object_map(&self->o, self->length, RW,
+					 MAP_PRIVATE);
+
+	ASSERT_NE(MAP_FAILED, copy);
+	for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
+		copy[at[i] * self->page + 100] = 'x';
+		EXPECT_EQ(0, self->p[at[i] * self->page + 100]);
+	}
+	EXPECT_TRUE(are_numbered(copy, 0, self->pages));
+	EXPECT_EQ(self->pages, object_resident(&self->o));
+}
+
+/* The states of pages from first on: 0, or -1 with errno. */
+static int states_from(const struct object *o, size_t first, size_t count,
+		       unsigned char *states)
+{
+	struct mmapdev_pages pages = {
+		.offset = first * getpagesize(),
+		.count = count,
+		.states = (uintptr_t)states,
+	};
+
+	return ioctl(o->fd, MMAPDEV_IOC_PAGES, &pages);
+}
+
+TEST_F(huge, page_states_are_the_same_from_wherever_they_are_asked)
+{
+	size_t of_one = self->pages / HUGES;
+	size_t first[] = { 0, 1, 255, 256, of_one - 1, of_one, of_one + 7 };
+	unsigned char all[self->pages], some[self->pages];
+
+	if (!is_mmapdev(variant->kind))
+		return;
+	ASSERT_EQ(0, munmap(self->p, of_one * self->page));
+	ASSERT_EQ(0, states_from(&self->o, 0, self->pages, all));
+	for (size_t i = 0; i < self->pages; i++) {
+		ASSERT_EQ(9, MMAPDEV_PAGE_ORDER(all[i]));
+		ASSERT_EQ(i < of_one ? 0 : MMAPDEV_PAGE_MAPPED,
+			  all[i] & ~MMAPDEV_PAGE_ORDER_MASK);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(first); i++) {
+		for (size_t n = 1; n < 600; n += 299) {
+			memset(some, 0x77, sizeof(some));
+			ASSERT_EQ(0, states_from(&self->o, first[i], n, some));
+			EXPECT_EQ(0, memcmp(all + first[i], some, n));
+			EXPECT_EQ(0x77, some[n]);
+		}
+	}
+}
+
 TEST_F(huge, child_shares_them)
 {
 	EXPECT_EQ(0, child_run(change_pages, self->p));
