@@ -21,6 +21,7 @@
 #include "knob.h"
 #include "procfs.h"
 #include "slow.h"
+#include "times.h"
 
 #ifndef MADV_SOFT_OFFLINE
 #define MADV_SOFT_OFFLINE	101
@@ -64,6 +65,41 @@ static void load_all(const volatile unsigned char *p)
 {
 	for (size_t i = 0; i < DURABLE_PAGES; i++)
 		(void)p[i * getpagesize()];
+}
+
+DURABLE_FIXTURE(dirty_times);
+ALL_KINDS(dirty_times);
+
+/* Modified and changed later than the test's last look? */
+static bool is_newer(int fd, struct stat *last)
+{
+	struct stat was = *last;
+
+	let_the_clock_tick();
+	if (fstat(fd, last))
+		return false;
+	return nanoseconds(was.st_mtim) < nanoseconds(last->st_mtim) &&
+	       nanoseconds(was.st_ctim) < nanoseconds(last->st_ctim);
+}
+
+TEST_F(dirty_times, are_those_of_the_store_that_makes_a_page_dirty)
+{
+	struct stat last;
+
+	load_all(self->p);
+	ASSERT_EQ(0, fstat(self->d.fd, &last));
+	for (int i = 0; i < 3; i++) {
+		let_the_clock_tick();
+		self->p[self->page] = 'X';	/* mapped, and read-only */
+		EXPECT_TRUE(is_newer(self->d.fd, &last));
+		EXPECT_FALSE(is_newer(self->d.fd, &last));
+		ASSERT_EQ(0, msync(self->p, self->length, MS_SYNC));
+		EXPECT_FALSE(is_newer(self->d.fd, &last));
+	}
+	ASSERT_EQ(0, madvise(self->p, self->length, MADV_DONTNEED));
+	let_the_clock_tick();
+	self->p[2 * self->page] = 'X';		/* not mapped */
+	EXPECT_TRUE(is_newer(self->d.fd, &last));
 }
 
 /* fork(2) */

@@ -6,6 +6,7 @@
 #include "harness.h"
 
 #include <linux/falloc.h>
+#include <linux/fs.h>
 #include <sys/fsuid.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
@@ -14,6 +15,9 @@
 #include "bytes.h"
 #include "child.h"
 #include "device.h"
+#include "name.h"
+#include "times.h"
+#include "trap.h"
 #include "user.h"
 
 #define SUPER_MAGIC	0x6d6d6170
@@ -69,6 +73,15 @@ TEST_F(file_stat, size_and_blocks_are_exact)
 	EXPECT_SIZE_AND_PAGES(0, 0);
 }
 
+TEST_F(file_stat, blocks_are_as_large_as_pages)
+{
+	int size = 0;
+
+	EXPECT_EQ(self->page, stat_of(self->o.fd).st_blksize);
+	ASSERT_EQ(0, ioctl(self->o.fd, FIGETBSZ, &size));
+	EXPECT_EQ(self->page, size);
+}
+
 TEST_F(file_stat, bytes_left_to_read_are_told)
 {
 	int left = -1;
@@ -110,24 +123,6 @@ TEST_F(file_stat, syncing_the_file_system_succeeds)
 /* Times: a clock that ticks every 10 ms at least makes them. */
 OBJECT_FIXTURE(times);
 REGULAR_VARIANTS(times);
-
-static long long nanoseconds(struct timespec t)
-{
-	return t.tv_sec * 1000000000LL + t.tv_nsec;
-}
-
-static void let_the_clock_tick(void)
-{
-	struct timespec a_while = { .tv_nsec = 1000000 };
-	struct timespec was, is;
-
-	/* The clock that inodes go by; a busy host can hold back its ticks. */
-	clock_gettime(CLOCK_REALTIME_COARSE, &was);
-	do {
-		nanosleep(&a_while, NULL);
-		clock_gettime(CLOCK_REALTIME_COARSE, &is);
-	} while (nanoseconds(is) == nanoseconds(was));
-}
 
 /* Do it, in a later tick than what was before. */
 #define IN_A_LATER_TICK(what)						\
@@ -190,6 +185,38 @@ TEST_F(times, are_not_changed_by_looking_and_failing)
 	EXPECT_UNCHANGED(EXPECT_EQ(-1, ftruncate(reader, 0)));
 	EXPECT_UNCHANGED(EXPECT_EQ(0, fsync(self->o.fd)));
 	close(reader);
+}
+
+TEST_F(times, are_not_changed_by_private_and_by_failing_stores)
+{
+	char *copy = object_map(&self->o, 3 * self->page, RW, MAP_PRIVATE);
+	char *p = object_map(&self->o, 3 * self->page, RW, MAP_SHARED);
+
+	ASSERT_NE(MAP_FAILED, copy);
+	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_EQ(1, pwrite(self->o.fd, "a", 1, 0));
+	ASSERT_EQ(0, object_resize(&self->o, 2 * self->page));
+	EXPECT_UNCHANGED(EXPECT_NO_TRAP(trap_store(copy, 'x')));
+	EXPECT_UNCHANGED(EXPECT_NO_TRAP(trap_store(copy + self->page, 'x')));
+	EXPECT_UNCHANGED(EXPECT_NO_TRAP(trap_load(p)));
+	EXPECT_UNCHANGED(EXPECT_NO_TRAP(trap_load(p + self->page)));
+	p += 2 * self->page;
+	EXPECT_UNCHANGED(EXPECT_TRAP(trap_store(p, 'x'), SIGBUS, BUS_ADRERR,
+				     p));
+}
+
+TEST_F(times, of_access_is_that_of_the_last_read)
+{
+	char byte;
+
+	ASSERT_EQ(2, pwrite(self->o.fd, "ab", 2, 0));
+	for (int i = 0; i < 2; i++) {
+		IN_A_LATER_TICK(ASSERT_EQ(1, pread(self->o.fd, &byte, 1, i)));
+		EXPECT_TIME(before_.st_atim, LT, after_.st_atim);
+		EXPECT_TIME(before_.st_mtim, EQ, after_.st_mtim);
+		EXPECT_TIME(before_.st_ctim, EQ, after_.st_ctim);
+		ASSERT_EQ(1, pwrite(self->o.fd, "b", 1, 0));
+	}
 }
 
 TEST_F(times, are_set_to_the_nanosecond)
@@ -329,6 +356,7 @@ TEST_F(object_file, shows_what_the_node_changes)
 	self->o.fd = fd;
 	EXPECT_MODIFIED(ASSERT_EQ(0, object_resize(&node, 3 * self->page)));
 	EXPECT_SIZE_AND_PAGES(3 * self->page, 0);
+	EXPECT_UNCHANGED(ASSERT_EQ(0, object_resize(&node, 3 * self->page)));
 	EXPECT_MODIFIED(ASSERT_EQ(1, pwrite(node.fd, "a", 1, 0)));
 	EXPECT_SIZE_AND_PAGES(3 * self->page, 1);
 	ASSERT_EQ(1, pwrite(node.fd, "a", 1, 4 * self->page));
@@ -348,6 +376,12 @@ TEST_F(object_file, times_are_those_of_the_last_fallocate)
 						       self->page)));
 	}
 	EXPECT_UNCHANGED(EXPECT_EQ(-1, fallocate(self->o.fd, 0, 0, 0)));
+}
+
+TEST_F(object_file, time_of_change_is_that_of_its_naming_too)
+{
+	EXPECT_CHANGED(ASSERT_EQ(0, name_give(&self->o, NAME)));
+	EXPECT_UNCHANGED(ASSERT_EQ(0, name_remove(&self->o)));
 }
 
 TEST_F(object_file, time_of_birth_is_when_it_was_opened)
