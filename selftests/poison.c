@@ -7,6 +7,8 @@
  */
 #include "harness.h"
 
+#include <linux/falloc.h>
+
 #include "backend.h"
 #include "bytes.h"
 #include "poison.h"
@@ -144,6 +146,53 @@ TEST_F(poison, populating_fails_with_ehwpoison)
 	EXPECT_EQ(EHWPOISON, errno);
 	EXPECT_EQ(1, pagemap_present(p, 1));
 	EXPECT_EQ(0, pagemap_present(p + BAD * self->page, 1));
+}
+
+/* fallocate(2) of a regular file; tmpfs has no such mode. */
+TEST_F(poison, zeroing_fails_at_the_page_and_zeroes_the_others)
+{
+	unsigned char *bad = self->shared + BAD * self->page;
+
+	if (variant->kind != OBJFILE)
+		return;
+	EXPECT_EQ(-1, fallocate(self->o.fd, FALLOC_FL_ZERO_RANGE, 100,
+				self->length - 200));
+	EXPECT_EQ(EIO, errno);
+	EXPECT_TRUE(bytes_are(self->shared, 'a', 100));
+	EXPECT_TRUE(bytes_are(self->shared + 100, 0, self->page - 100));
+	EXPECT_POISON(trap_load(bad), bad);
+	EXPECT_TRUE(bytes_are(bad + self->page, 0, self->page - 100));
+	EXPECT_TRUE(bytes_are(bad + 2 * self->page - 100, 'c', 100));
+	EXPECT_EQ(-1, fallocate(self->o.fd, FALLOC_FL_ZERO_RANGE,
+				BAD * self->page, 1));
+	EXPECT_EQ(EIO, errno);
+	/* Nothing is asked of its bytes. */
+	EXPECT_EQ(0, fallocate(self->o.fd, 0, 0, self->length));
+	EXPECT_POISON(trap_load(bad), bad);
+}
+
+TEST_F(poison, page_that_was_punched_is_zeros_to_a_new_mapping)
+{
+	unsigned char *bad = self->shared + BAD * self->page, *p;
+
+	if (variant->kind == MMAPDEV)
+		return;
+	ASSERT_EQ(0, fallocate(self->o.fd,
+			       FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			       BAD * self->page, self->page));
+	EXPECT_EQ(PAGES - 1, object_resident(&self->o));
+	EXPECT_EQ(0, object_byte(&self->o, BAD * self->page));
+	/* Where it was mapped, the kernel remembers what failed. */
+	EXPECT_POISON(trap_load(bad), bad);
+	p = object_map(&self->o, self->length, RW, MAP_SHARED);
+	ASSERT_NE(MAP_FAILED, p);
+	p += BAD * self->page;
+	EXPECT_NO_TRAP(trap_load(p));
+	EXPECT_TRUE(page_is(p, 0));
+	EXPECT_NO_TRAP(trap_store(p, 'x'));
+	EXPECT_EQ('x', object_byte(&self->o, BAD * self->page));
+	EXPECT_TRUE(page_is(self->shared, 'a'));
+	EXPECT_TRUE(page_is(self->shared + 2 * self->page, 'c'));
 }
 
 TEST_F(poison, page_that_was_cut_off_comes_back_as_zeros)
