@@ -312,6 +312,62 @@ TEST_F(tracking, loads_make_nothing_dirty_and_the_store_after_is_a_mkwrite)
 	EXPECT_STREQ("ccdccccc", durable_states(&self->d, DURABLE_PAGES));
 }
 
+#define MANY	40
+
+/* MMAPDEV_IOC_UNSYNCED: how many there are, or -1 with errno. */
+static long unsynced(int fd, uint64_t offset, uint64_t count,
+		     struct mmapdev_unsynced_page *pages)
+{
+	struct mmapdev_unsynced want = {
+		.offset = offset, .count = count, .pages = (uintptr_t)pages,
+	};
+
+	memset(pages, 0x77, (MANY + 1) * sizeof(*pages));
+	return ioctl(fd, MMAPDEV_IOC_UNSYNCED, &want) ? -1 : (long)want.count;
+}
+
+TEST_F(tracking, unsynced_pages_are_told_in_order_as_many_as_fit)
+{
+	struct mmapdev_unsynced bad = { .reserved = 1 };
+	struct mmapdev_unsynced_page pages[MANY + 1];
+	struct object anonymous = object_open(MMAPDEV);
+	uint64_t counts[] = { 0, 1, 15, 16, 17, 20, 21, MANY };
+
+	ASSERT_EQ(0, ftruncate(self->d.fd, MANY * self->page));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	EXPECT_EQ(0, unsynced(self->d.fd, 0, MANY, pages));
+	for (size_t i = 0; i < MANY; i += 2)
+		ASSERT_EQ(0, page_write(self->d.fd, i, 'x'));
+	ASSERT_EQ(0, fallocate(self->d.fd, FALLOC_FL_PUNCH_HOLE |
+			       FALLOC_FL_KEEP_SIZE, 4 * self->page, self->page));
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+		size_t n = counts[i] < MANY / 2 ? counts[i] : MANY / 2;
+
+		ASSERT_EQ(n, unsynced(self->d.fd, 0, counts[i], pages));
+		for (size_t j = 0; j < n; j++) {
+			EXPECT_EQ(2 * j * self->page, pages[j].offset);
+			EXPECT_EQ(j == 2 ? MMAPDEV_UNSYNCED_HOLE :
+					   MMAPDEV_UNSYNCED_DIRTY,
+				  pages[j].why);
+			EXPECT_EQ(0, pages[j].reserved);
+		}
+		EXPECT_EQ(0x77777777, pages[n].why);
+	}
+	EXPECT_EQ(3, unsynced(self->d.fd, 33 * self->page, MANY, pages));
+	EXPECT_EQ(34 * self->page, pages[0].offset);
+	errno = 0;
+	EXPECT_EQ(-1, unsynced(self->d.fd, 1, MANY, pages));
+	EXPECT_EQ(EINVAL, errno);
+	errno = 0;
+	EXPECT_EQ(-1, ioctl(self->d.fd, MMAPDEV_IOC_UNSYNCED, &bad));
+	EXPECT_EQ(EINVAL, errno);
+	ASSERT_EQ(0, fsync(self->d.fd));
+	EXPECT_EQ(0, unsynced(self->d.fd, 0, MANY, pages));
+	EXPECT_EQ(1, pwrite(anonymous.fd, "x", 1, 0));
+	EXPECT_EQ(0, unsynced(anonymous.fd, 0, MANY, pages));
+	object_close(&anonymous);
+}
+
 TEST_F(tracking, page_is_clean_and_write_protected_after_msync)
 {
 	unsigned long long before = durable_stats(&self->d).mkwrites;
