@@ -10,6 +10,7 @@
 
 #include "bytes.h"
 #include "child.h"
+#include "durable.h"
 #include "name.h"
 #include "trap.h"
 
@@ -389,6 +390,116 @@ TEST_F(named, sysfs_has_these_files_and_all_are_read_only)
 		}
 	EXPECT_EQ(ARRAY_SIZE(counters), n);
 	closedir(dir);
+}
+
+/* Durable objects, which have a store to tell of, and errors and power cuts. */
+DURABLE_FIXTURE(named_durable);
+DURABLE_VARIANT(named_durable, mmapdev_memory, .kind = MEMORY);
+DURABLE_VARIANT(named_durable, mmapdev_on_tmpfs, .kind = ON_TMPFS);
+
+static int name_durable(const struct durable *d)
+{
+	struct object o = { .kind = OBJFILE, .fd = d->fd };
+
+	return name_give(&o, NAME);
+}
+
+/* Each event a number of times that no other has. */
+TEST_F(named_durable, sysfs_tells_kind_store_and_counts)
+{
+	const char *store = variant->kind == MEMORY ? "memory" : "file";
+	unsigned char *copy = mmap(NULL, self->length, RW, MAP_PRIVATE,
+				   self->d.fd, 0);
+	struct mmapdev_stats stats;
+	char text[32];
+
+	ASSERT_NE(MAP_FAILED, copy);
+	ASSERT_EQ(0, name_durable(&self->d));
+	EXPECT_EQ(0, name_attribute(NAME, "kind", text, sizeof(text)));
+	EXPECT_STREQ("durable", text);
+	EXPECT_EQ(0, name_attribute(NAME, "store", text, sizeof(text)));
+	EXPECT_STREQ(store, text);
+	EXPECT_EQ(durable_info(&self->d).object, name_number(NAME, "object"));
+
+	for (int i = 0; i < 12; i++)
+		EXPECT_EQ(0, msync(self->p, self->length, MS_SYNC));
+	for (int i = 0; i < 7; i++)
+		self->p[i * self->page] = 'x';
+	EXPECT_EQ(0, msync(self->p, 3 * self->page, MS_SYNC));
+	copy[0] = 'y';
+	copy[self->page] = 'y';
+	ASSERT_EQ(0, ftruncate(self->d.fd, self->length + self->page));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	stats = durable_stats(&self->d);
+	EXPECT_EQ(1, stats.crashes);
+	EXPECT_EQ(7, stats.mkwrites);
+	EXPECT_LT(12, stats.flushes);
+	EXPECT_LT(self->page, stats.bytes_flushed);
+	EXPECT_NE(stats.mkwrites, stats.writebacks);
+	EXPECT_NE(stats.flushes, stats.writebacks);
+	EXPECT_NE(stats.flushes, stats.mkwrites);
+	for (size_t i = 0; i < ARRAY_SIZE(counters); i++) {
+		char which[64];
+
+		snprintf(which, sizeof(which), "stats/%s", counters[i]);
+		EXPECT_EQ(counter(&stats, i), name_number(NAME, which))
+			TH_LOG("%s", which);
+	}
+	munmap(copy, self->length);
+	name_clean(NAME);
+}
+
+/* Which came before: the open or the cut? */
+TEST_F(named_durable, node_is_dead_if_it_was_opened_before_a_power_cut)
+{
+	struct object before, after;
+	void *p;
+
+	ASSERT_EQ(0, name_durable(&self->d));
+	before = name_open(NAME, O_RDWR);
+	ASSERT_GE(before.fd, 0);
+	EXPECT_EQ(1, pwrite(before.fd, "x", 1, 0));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	after = name_open(NAME, O_RDWR);
+	ASSERT_GE(after.fd, 0);
+	errno = 0;
+	EXPECT_EQ(-1, pwrite(before.fd, "x", 1, 0));
+	EXPECT_EQ(EIO, errno);
+	errno = 0;
+	p = mmap(NULL, self->page, RW, MAP_SHARED, before.fd, 0);
+	EXPECT_EQ(MAP_FAILED, p);
+	EXPECT_EQ(EIO, errno);
+	EXPECT_EQ('a', object_byte(&after, 0));
+	EXPECT_EQ(1, pwrite(after.fd, "x", 1, 0));
+	EXPECT_EQ(0, fsync(after.fd));
+	object_close(&before);
+	object_close(&after);
+	name_clean(NAME);
+}
+
+/* An error that nobody has heard of yet is for the next to open, too; no other. */
+TEST_F(named_durable, node_hears_of_errors_from_its_opening_on)
+{
+	struct object node[2];
+
+	ASSERT_EQ(0, name_durable(&self->d));
+	node[0] = name_open(NAME, O_RDWR);
+	ASSERT_GE(node[0].fd, 0);
+	ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_WRITEBACK,
+				  MMAPDEV_ACTION_EIO, 0, 1));
+	self->p[0] = 'x';
+	EXPECT_EQ(-1, fsync(self->d.fd));
+	ASSERT_EQ(0, durable_unrule(&self->d, 0));
+	node[1] = name_open(NAME, O_RDWR);
+	ASSERT_GE(node[1].fd, 0);
+	EXPECT_EQ(0, fsync(node[1].fd));
+	errno = 0;
+	EXPECT_EQ(-1, fsync(node[0].fd));
+	EXPECT_EQ(EIO, errno);
+	EXPECT_EQ(0, fsync(node[0].fd));
+	object_close(&node[0]);
+	object_close(&node[1]);
+	name_clean(NAME);
 }
 
 TEST_HARNESS_MAIN
