@@ -12,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "bytes.h"
 #include "child.h"
@@ -89,7 +90,6 @@ TEST_F(directory, lists_the_names_and_nothing_else)
 {
 	struct object other = object_open(variant->kind);
 	struct object unnamed = object_open(OBJFILE);
-	struct stat st;
 
 	ASSERT_GE(other.fd, 0);
 	ASSERT_GE(unnamed.fd, 0);
@@ -105,21 +105,53 @@ TEST_F(directory, lists_the_names_and_nothing_else)
 	EXPECT_EQ(0, count_entries(DIR_PATH, NAME));
 	ASSERT_EQ(0, name_remove(&other));
 	EXPECT_EQ(0, count_entries(DIR_PATH, NULL));
+}
+
+/* It begins when it is mounted for the first time, which can be long ago. */
+TEST_F(directory, tells_what_it_is)
+{
+	struct timespec now;
+	struct statfs fs;
+	struct stat st;
+
+	clock_gettime(CLOCK_REALTIME, &now);
 	ASSERT_EQ(0, stat(DIR_PATH, &st));
 	EXPECT_EQ(S_IFDIR | 0755, st.st_mode);
+	EXPECT_EQ(2, st.st_nlink);
+	EXPECT_EQ(0, st.st_uid);
+	EXPECT_EQ(0, st.st_gid);
+	EXPECT_EQ(1, st.st_ino);
+	EXPECT_LT(0, st.st_mtim.tv_sec);
+	EXPECT_EQ(st.st_mtim.tv_sec, st.st_ctim.tv_sec);
+	EXPECT_EQ(st.st_mtim.tv_nsec, st.st_ctim.tv_nsec);
+	EXPECT_LT(0, st.st_atim.tv_sec);
+	EXPECT_GE(now.tv_sec, st.st_mtim.tv_sec);
+	ASSERT_EQ(0, statfs(DIR_PATH, &fs));
+	EXPECT_EQ(self->page, fs.f_bsize);
+	EXPECT_EQ(MMAPDEV_NAME_MAX, fs.f_namelen);
 }
 
 TEST_F(directory, entries_tell_number_and_kind)
 {
 	DIR *dir = opendir(DIR_PATH);
 	struct dirent *entry;
+	int seen = 0;
+	struct stat st;
 
+	ASSERT_EQ(0, stat(DIR_PATH, &st));
 	ASSERT_NE(NULL, dir);
-	while ((entry = readdir(dir)))
+	while ((entry = readdir(dir))) {
 		if (!strcmp(entry->d_name, NAME)) {
 			EXPECT_EQ(object_info(&self->o).object, entry->d_ino);
 			EXPECT_EQ(DT_REG, entry->d_type);
+			seen++;
+		} else if (!strcmp(entry->d_name, ".")) {
+			EXPECT_EQ(st.st_ino, entry->d_ino);
+			EXPECT_EQ(DT_DIR, entry->d_type);
+			seen++;
 		}
+	}
+	EXPECT_EQ(2, seen);
 	closedir(dir);
 }
 
