@@ -437,6 +437,7 @@ TEST_F(refused, ranges_past_the_largest_offset_are_efbig)
 		off_t max = object_info(&self->o).max_size;
 
 		EXPECT_REFUSED(EFBIG, self->o.fd, 0, max, 1);
+		EXPECT_REFUSED(EFBIG, self->o.fd, KEEP, max, 1);
 		EXPECT_REFUSED(EFBIG, self->o.fd, ZERO_IT, max - 1, 2);
 		EXPECT_EQ(0, fallocate(self->o.fd, KEEP, max - 1, 1));
 		EXPECT_EQ(PAGES + 1, object_resident(&self->o));
