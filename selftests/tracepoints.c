@@ -4,10 +4,12 @@
  */
 #include "harness.h"
 
+#include <linux/falloc.h>
 #include <stdarg.h>
 
 #include "bytes.h"
 #include "device.h"
+#include "huge.h"
 #include "trap.h"
 
 /* A buffer of its own, so that nobody else's tracing is disturbed. */
@@ -347,6 +349,101 @@ TEST_F(tracepoints, failed_way_to_the_store_tells_its_error)
 		    "sequence=1 result=-5");
 	EXPECT_LINE(3, "mmapdev_flush: object=%lu from=0 ", object);
 	close(fd);
+}
+
+TEST_F(tracepoints, power_cut_tells_its_flags_and_what_was_lost)
+{
+	struct mmapdev_crash crash = { .flags = MMAPDEV_CRASH_REVERT };
+	int fd = durable_object();
+	struct object o = durable_as_object(fd);
+	struct lines lines;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(1, pwrite(fd, "x", 1, 0));
+	ASSERT_EQ(1, pwrite(fd, "x", 1, 7 * self->page));
+	traced(&lines);
+	EXPECT_LINES(2);
+	EXPECT_EQ(0, ioctl(fd, MMAPDEV_IOC_CRASH, &crash));
+	EXPECT_EQ(2, crash.lost);
+	traced(&lines);
+	ASSERT_LT(0, lines.n);
+	EXPECT_LINE(lines.n - 1, "mmapdev_crash: object=%lu lost=2 %s",
+		    (unsigned long)object_info(&o).object,
+		    "flags=0x1 sequence=1");
+	close(fd);
+}
+
+TEST_F(tracepoints, fallocate_tells_range_mode_and_result)
+{
+	struct mmapdev_rule rule = {
+		.event = MMAPDEV_EVENT_ALLOCATE,
+		.action = MMAPDEV_ACTION_ENOSPC,
+		.offset = 5 * self->page,
+		.length = self->page,
+	};
+	int fd = object_file(self->o.fd, O_RDWR);
+	struct lines lines;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, object_resize(&self->o, 0));
+	traced(&lines);
+	ASSERT_EQ(0, fallocate(fd, 0, 1, self->page));
+	traced(&lines);
+	EXPECT_LINES(3);
+	EXPECT_ADD(0, 0);
+	EXPECT_ADD(1, 1);
+	EXPECT_LINE(2, "mmapdev_fallocate: object=%lu offset=1 len=%zu %s",
+		    self->object, self->page, "mode= result=0");
+	ASSERT_EQ(0, fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			       self->page, 2 * self->page));
+	traced(&lines);
+	EXPECT_LINES(2);
+	EXPECT_LINE(0, "mmapdev_folio_free: index=1 ");
+	EXPECT_LINE(1, "mmapdev_fallocate: object=%lu offset=%zu len=%zu %s",
+		    self->object, self->page, 2 * self->page,
+		    "mode=KEEP_SIZE|PUNCH_HOLE result=0");
+	ASSERT_EQ(0, ioctl(fd, MMAPDEV_IOC_ADD_RULE, &rule));
+	EXPECT_EQ(-1, fallocate(fd, FALLOC_FL_ZERO_RANGE, 4 * self->page,
+				3 * self->page));
+	traced(&lines);
+	EXPECT_LINES(4);
+	EXPECT_ADD(0, 4);
+	EXPECT_LINE(1, "mmapdev_inject: object=%lu pos=%zu rule=1 %s",
+		    self->object, 5 * self->page, "event=6 action=4");
+	EXPECT_LINE(2, "mmapdev_folio_free: index=4 ");
+	EXPECT_LINE(3, "mmapdev_fallocate: object=%lu offset=%zu len=%zu %s",
+		    self->object, 4 * self->page, 3 * self->page,
+		    "mode=ZERO_RANGE result=-28");
+	close(fd);
+}
+
+TEST_F(tracepoints, huge_page_is_added_and_freed_in_one)
+{
+	size_t huge = huge_bytes();
+	unsigned long pfn;
+	struct lines lines;
+	char *p;
+
+	if (!huge)
+		SKIP(return, "no huge pages in this kernel");
+	p = object_map(&self->o, huge, RW, MAP_SHARED);
+	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_EQ(0, madvise(p, huge, MADV_HUGEPAGE));
+	p[3 * self->page] = 1;
+	traced(&lines);
+	EXPECT_LINES(2);
+	EXPECT_LINE(0, "mmapdev_folio_add: object=%lu index=0 order=%d pfn=0x",
+		    self->object, huge_order());
+	pfn = pfn_of(lines.text[0]);
+	EXPECT_LINE(1, "mmapdev_fault: object=%lu index=3 address=0x%lx %s",
+		    self->object, (unsigned long)p + 3 * self->page,
+		    "kind=shared_write ");
+	munmap(p, huge);
+	object_close(&self->o);
+	traced(&lines);
+	EXPECT_LINES(1);
+	EXPECT_LINE(0, "mmapdev_folio_free: index=0 order=%d pfn=0x%lx",
+		    huge_order(), pfn);
 }
 
 TEST_F(tracepoints, reading_adds_nothing)
