@@ -133,6 +133,56 @@ TEST_F(dense, stores_at_random_fill_what_they_come_to_often)
 }
 
 /* Far from each other: one page each, in whatever order. */
+TEST_F(dense, third_touch_of_a_block_fills_it_and_what_follows_is_doubled)
+{
+	self->p[163 * self->page] = 1;
+	EXPECT_EQ(1, object_resident(&self->o));
+	self->p[170 * self->page] = 1;
+	EXPECT_EQ(2, object_resident(&self->o));
+	self->p[166 * self->page] = 1;
+	EXPECT_EQ(16, object_resident(&self->o));
+	EXPECT_EQ(-1, order_at(&self->o, 159));
+	EXPECT_EQ(0, order_at(&self->o, 160));
+	EXPECT_EQ(2, order_at(&self->o, 164));
+	EXPECT_EQ(2, order_at(&self->o, 175));
+	EXPECT_EQ(-1, order_at(&self->o, 176));
+
+	self->p[176 * self->page] = 1;
+	EXPECT_EQ(24, object_resident(&self->o));
+	EXPECT_EQ(3, order_at(&self->o, 183));
+	EXPECT_EQ(-1, order_at(&self->o, 184));
+}
+
+TEST_F(dense, block_of_single_pages_is_followed_by_one_as_large)
+{
+	static unsigned char bytes[16 * 65536];
+	size_t block = 16 * self->page;
+
+	ASSERT_EQ(block, pwrite(self->o.fd, bytes, block, 0));
+	EXPECT_EQ(0, order_at(&self->o, 15));
+	self->p[block] = 1;
+	EXPECT_EQ(32, object_resident(&self->o));
+	EXPECT_EQ(4, order_at(&self->o, 31));
+	EXPECT_EQ(-1, order_at(&self->o, 32));
+
+	/* A page less is no reason. */
+	ASSERT_EQ(block - self->page, pwrite(self->o.fd, bytes,
+					     block - self->page,
+					     self->huge + self->page));
+	self->p[self->huge + block] = 1;
+	EXPECT_EQ(32 + 16, object_resident(&self->o));
+}
+
+TEST_F(dense, mapping_of_one_huge_page_is_large_enough)
+{
+	unsigned char *p = object_map(&self->o, self->huge, RW, MAP_SHARED);
+
+	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_EQ(0, madvise(p, self->huge, MADV_SEQUENTIAL));
+	p[self->page] = 1;
+	EXPECT_EQ(16, object_resident(&self->o));
+}
+
 TEST_F(dense, touches_far_apart_make_one_page_each)
 {
 	size_t pages = self->length / self->page;
