@@ -309,6 +309,40 @@ TEST_F(dense, second_mapping_of_single_pages_needs_few_faults)
 }
 
 /* Pages ahead take no room from what one page at a time would have got. */
+/* From the front on, until the page that was touched is there. */
+TEST_F(dense, pages_ahead_are_as_large_as_fit_the_limit)
+{
+	uint64_t used = object_info(&self->o).used;
+	unsigned char *again = object_map(&self->o, self->length, RW,
+					  MAP_SHARED);
+	unsigned long before;
+	struct knob limit = {};
+	struct trap t[2];
+	long resident;
+
+	ASSERT_NE(MAP_FAILED, again);
+	ASSERT_EQ(0, madvise(self->p, self->length, MADV_HUGEPAGE));
+	ASSERT_EQ(0, limit_set(&limit, used + 100 * self->page));
+	t[0] = trap_store(self->p + 3 * self->page, 1);
+	resident = object_resident(&self->o);
+	object_resize(&self->o, 0);
+	object_resize(&self->o, self->length);
+	t[1] = trap_store(self->p + 90 * self->page, 1);
+	EXPECT_EQ(0, knob_restore(&limit));
+	EXPECT_NO_TRAP(t[0]);
+	EXPECT_EQ(64, resident);
+	EXPECT_NO_TRAP(t[1]);
+	EXPECT_EQ(96, object_resident(&self->o));
+	EXPECT_EQ(6, order_at(&self->o, 0));
+	EXPECT_EQ(5, order_at(&self->o, 64));
+
+	/* Each is mapped as a whole, where it is not huge, too. */
+	before = faults(&self->o);
+	for (size_t i = 0; i < 96; i++)
+		again[i * self->page] = 1;
+	EXPECT_EQ(before + 2, faults(&self->o));
+}
+
 TEST_F(dense, limit_lets_as_many_pages_be_touched_as_without)
 {
 	uint64_t used = object_info(&self->o).used;
