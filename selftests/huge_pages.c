@@ -398,6 +398,24 @@ TEST_F(pinned, kernel_does_not_split_it_across_the_end)
 	EXPECT_TRUE(are_numbered(self->p, 0, self->kept));
 }
 
+/* So does a shrink, as long as the end before it is inside. */
+TEST_F(pinned, second_shrink_without_growth_loses_no_page)
+{
+	long pages = device_total("pages");
+	unsigned char *end = self->p + (self->kept - 1) * self->page;
+
+	unpin(self->ends);
+	ASSERT_EQ(0, object_resize(&self->o, (self->kept - 1) * self->page));
+	EXPECT_EQ(pages - self->huge / self->page,
+		  device_total("pages") - object_resident(&self->o));
+	EXPECT_TRUE(are_numbered(self->p, 0, self->kept - 1));
+	EXPECT_TRAP(trap_load(end), SIGBUS, BUS_ADRERR, end);
+	munmap(self->p, self->huge);
+	object_close(&self->o);
+	EXPECT_EQ(pages - (long)(self->huge / self->page),
+		  device_total("pages"));
+}
+
 TEST_F(pinned, all_of_it_goes_with_the_object)
 {
 	long pages = device_total("pages");
