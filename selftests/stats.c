@@ -130,6 +130,22 @@ TEST_F(stats, private_loads_of_holes)
 	EXPECT_STATS(.fault_private_read = 1, .pages_allocated = 1);
 }
 
+/* Such a mapping can never be written, but it is shared. */
+TEST_F(stats, shared_loads_by_a_descriptor_that_only_reads)
+{
+	struct object reader = {
+		.kind = OBJFILE, .fd = object_file(self->o.fd, O_RDONLY),
+	};
+	char *p;
+
+	ASSERT_GE(reader.fd, 0);
+	p = object_map(&reader, PAGES * self->page, PROT_READ, MAP_SHARED);
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_NO_TRAP(trap_load(p + 3 * self->page));
+	EXPECT_STATS(.fault_shared_read = 1, .pages_allocated = 1);
+	object_close(&reader);
+}
+
 TEST_F(stats, private_stores_over_pages)
 {
 	char *p = object_map_aligned(&self->o, PAGES, MAP_PRIVATE);
