@@ -8,8 +8,12 @@
 #include <linux/falloc.h>
 #include <time.h>
 
+#include "child.h"
 #include "drop_caches.h"
 #include "durable.h"
+#include "failing_disk.h"
+
+static struct disk disk;
 
 #define PUNCH	(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
 
@@ -278,6 +282,149 @@ TEST_F(revert, page_over_a_hole_goes_back_to_the_hole)
 	EXPECT_STREQ("a0cdefgh", file_bytes(self->d.fd));
 }
 
+/* What is on its way while others look, write and cut the power. */
+DURABLE_FIXTURE(in_flight);
+OBJECT_KINDS(in_flight);
+
+static int write_first_page_back(void *arg, struct turn *t)
+{
+	struct durable *d = arg;
+
+	return write_back(d->fd, 0, 1) ? errno : 0;
+}
+
+TEST_F(in_flight, sync_waits_for_the_writeback_that_another_has_begun)
+{
+	struct mmapdev_rule rule = {
+		.event = MMAPDEV_EVENT_WRITEBACK,
+		.action = MMAPDEV_ACTION_DELAY,
+		.delay_us = 300000,
+		.count = 1,
+	};
+	struct child c;
+	char state = 'd';
+
+	ASSERT_EQ(0, ioctl(self->d.fd, MMAPDEV_IOC_ADD_RULE, &rule));
+	memset(self->p, 'A', self->page);
+	c = child_start(write_first_page_back, &self->d);
+	while (state == 'd') {
+		usleep(1000);
+		state = durable_states(&self->d, 1)[0];
+	}
+	EXPECT_EQ(0, msync(self->p, self->page, MS_SYNC));
+	EXPECT_STREQ("c", durable_states(&self->d, 1));
+	EXPECT_EQ(0, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
+	EXPECT_STREQ("Abcdefgh", file_bytes(self->d.fd));
+	EXPECT_EQ(0, child_end(&c));
+}
+
+DURABLE_FIXTURE(stopped_disk);
+DURABLE_VARIANT(stopped_disk, mmapdev_on_ext4, .kind = ON_EXT4);
+
+static int sync_all(void *arg, struct turn *t)
+{
+	struct durable *d = arg;
+
+	return fsync(d->fd) ? errno : 0;
+}
+
+/* The image has been given the first bytes then, and waits for its disk. */
+TEST_F(stopped_disk, pages_written_back_during_a_flush_wait_for_the_next)
+{
+	unsigned long long flushed = durable_stats(&self->d).bytes_flushed +
+				     3 * self->page;
+	struct child c;
+
+	store_capitals(self->p, 3);
+	ASSERT_EQ(0, disk_stop(&disk));
+	c = child_start(sync_all, &self->d);
+	while (durable_stats(&self->d).bytes_flushed < flushed)
+		usleep(1000);
+	memset(self->p, 'x', self->page);
+	memset(self->p + self->page, 'y', self->page);
+	EXPECT_EQ(0, write_back(self->d.fd, 0, 1));
+	EXPECT_STREQ("pdpccccc", durable_states(&self->d, DURABLE_PAGES));
+	ASSERT_EQ(0, disk_go(&disk));
+	EXPECT_EQ(0, child_end(&c));
+	EXPECT_STREQ("pdcccccc", durable_states(&self->d, DURABLE_PAGES));
+	EXPECT_STREQ("xyCdefgh", file_bytes(self->d.fd));
+	EXPECT_STREQ("ABCdefgh", file_bytes(self->d.backing));
+	EXPECT_EQ(0, fsync(self->d.fd));
+	EXPECT_STREQ("xyCdefgh", file_bytes(self->d.backing));
+	EXPECT_EQ(0, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
+	EXPECT_STREQ("xyCdefgh", file_bytes(self->d.fd));
+}
+
+TEST_F(stopped_disk, power_cut_after_a_flush_takes_what_came_during_it)
+{
+	unsigned long long flushed = durable_stats(&self->d).bytes_flushed +
+				     3 * self->page;
+	struct child c;
+
+	store_capitals(self->p, 3);
+	ASSERT_EQ(0, disk_stop(&disk));
+	c = child_start(sync_all, &self->d);
+	while (durable_stats(&self->d).bytes_flushed < flushed)
+		usleep(1000);
+	memset(self->p, 'x', self->page);
+	memset(self->p + self->page, 'y', self->page);
+	EXPECT_EQ(0, write_back(self->d.fd, 0, 1));
+	ASSERT_EQ(0, disk_go(&disk));
+	EXPECT_EQ(0, child_end(&c));
+	EXPECT_EQ(2, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
+	EXPECT_STREQ("ABCdefgh", file_bytes(self->d.fd));
+}
+
+/* A direct read of zeros into a mapping, which its disk keeps waiting. */
+DURABLE_FIXTURE(pinned);
+DURABLE_VARIANT(pinned, mmapdev_memory, .kind = MEMORY);
+DURABLE_VARIANT(pinned, mmapdev_on_tmpfs, .kind = ON_TMPFS);
+
+struct slow_read {
+	int from;
+	unsigned char *to;
+};
+
+static int read_page(void *arg, struct turn *t)
+{
+	struct slow_read *r = arg;
+	ssize_t page = getpagesize();
+	off_t unused = EXT4_BYTES - 8 * page;	/* by the file system */
+
+	return pread(r->from, r->to, page, unused) == page ? 0 : 1;
+}
+
+/* The page is dirty again at the end of it, and has nothing reserved then. */
+TEST_F(pinned, what_is_read_into_a_page_after_its_sync_is_lost_or_synced)
+{
+	struct slow_read r = { .to = self->p + self->page };
+	struct child c;
+
+	if (!durable_possible(EXT4))
+		SKIP(return, "no disk to read from");
+	r.from = open(disk.path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	ASSERT_GE(r.from, 0);
+	for (int synced = 0; synced < 2; synced++) {
+		memset(self->p + self->page, 'x', self->page);
+		ASSERT_EQ(0, fsync(self->d.fd));
+		ASSERT_EQ(0, disk_stop(&disk));
+		c = child_start(read_page, &r);
+		while (durable_states(&self->d, 2)[1] != 'd')
+			usleep(1000);	/* until the page is pinned */
+		EXPECT_EQ(0, fsync(self->d.fd));
+		ASSERT_EQ(0, disk_go(&disk));
+		ASSERT_EQ(0, child_end(&c));
+		EXPECT_STREQ("cd", durable_states(&self->d, 2));
+		EXPECT_STREQ("a0cdefgh", file_bytes(self->d.fd));
+		if (synced)
+			EXPECT_EQ(0, fsync(self->d.fd));
+		EXPECT_LE(0, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
+		EXPECT_STREQ(synced ? "a0cdefgh" : "axcdefgh",
+			     file_bytes(self->d.fd));
+	}
+	close(r.from);
+}
+
 /*
  * Many pages: each says at both its ends which it is, and in which round it was
  * written last.
@@ -466,6 +613,7 @@ TEST_F(batches, of_nothing_are_flushed_without_an_error)
 
 int main(int argc, char **argv)
 {
-	ext4_prepare();
+	mount_modules();
+	ext4_root = failing_ext4(&disk, &ext4_image, EXT4_BYTES);
 	return test_harness_run(argc, argv);
 }

@@ -98,6 +98,22 @@ static inline int disk_repair(const struct disk *disk)
 	return disk_break(disk, 0, 0);
 }
 
+/* Requests wait until it goes on: 0, or -1. */
+static inline int disk_stop(const struct disk *disk)
+{
+	struct dm_request r = {};
+
+	return dm_call(disk, DM_DEV_SUSPEND,
+		       DM_SUSPEND_FLAG | DM_SKIP_LOCKFS_FLAG, &r);
+}
+
+static inline int disk_go(const struct disk *disk)
+{
+	struct dm_request r = {};
+
+	return dm_call(disk, DM_DEV_SUSPEND, DM_SKIP_LOCKFS_FLAG, &r);
+}
+
 /* Flushes fail, and nothing else: a flush goes to every part, even its tail. */
 static inline int disk_break_flush(const struct disk *disk)
 {
