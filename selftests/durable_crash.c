@@ -522,21 +522,24 @@ TEST_F(crash, pages_that_were_durable_stay_and_nothing_is_written)
 
 TEST_F(crash, errors_are_forgotten)
 {
+	int actions[] = { MMAPDEV_ACTION_EIO, MMAPDEV_ACTION_ENOSPC };
 	int fd;
 
-	ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_WRITEBACK,
-				  MMAPDEV_ACTION_EIO, 0, 0));
-	store_capitals(self->p, DURABLE_PAGES);
-	sync();
-	ASSERT_EQ(0, durable_unrule(&self->d, 0));
-	ASSERT_LE(0, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
-	EXPECT_EQ(0, fsync(self->d.fd));
-	fd = durable_open(&self->d, O_RDWR);
-	ASSERT_GE(fd, 0);
-	EXPECT_EQ(0, fsync(fd));
-	EXPECT_EQ(0, msync(self->p, self->length, MS_SYNC));
-	EXPECT_STREQ("abcdefgh", file_bytes(fd));
-	close(fd);
+	for (int i = 0; i < 2; i++) {
+		ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_WRITEBACK,
+					  actions[i], 0, 0));
+		store_capitals(self->p, DURABLE_PAGES);
+		sync();
+		ASSERT_EQ(0, durable_unrule(&self->d, 0));
+		ASSERT_LE(0, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
+		EXPECT_EQ(0, fsync(self->d.fd));
+		fd = durable_open(&self->d, O_RDWR);
+		ASSERT_GE(fd, 0);
+		EXPECT_EQ(0, fsync(fd));
+		EXPECT_EQ(0, msync(self->p, self->length, MS_SYNC));
+		EXPECT_STREQ("abcdefgh", file_bytes(fd));
+		close(fd);
+	}
 }
 
 /* What an error had taken, and what it had not, is equally not durable. */

@@ -444,9 +444,13 @@ OBJECT_KINDS(lost);
 
 TEST_F(lost, page_that_was_lost_is_seen_in_its_state_and_counted_by_a_cut)
 {
+	unsigned long long written = durable_stats(&self->d).writebacks;
+
 	ASSERT_EQ(0, break_pages(&self->d, 2, 3));
 	store_capitals(self->p, DURABLE_PAGES);
 	EXPECT_EQ(EIO, sync_result(fsync(self->d.fd)));
+	EXPECT_EQ(written + DURABLE_PAGES,	/* with an error or without */
+		  durable_stats(&self->d).writebacks);
 	EXPECT_STREQ("ccpppccc", durable_states(&self->d, DURABLE_PAGES));
 	EXPECT_EQ(0, sync_result(fsync(self->d.fd)));
 	EXPECT_STREQ("ccpppccc", durable_states(&self->d, DURABLE_PAGES));

@@ -97,6 +97,18 @@ TEST_F(unsynced, punch_of_a_page_that_was_never_synced_leaves_nothing)
 	EXPECT_EQ(0, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
 }
 
+/* Where there is nothing to zero, the edges are holes as before. */
+TEST_F(unsynced, edges_of_what_is_taken_from_holes_stay_holes)
+{
+	ASSERT_EQ(0, ftruncate(self->d.fd, 12 * self->page));
+	ASSERT_EQ(0, fallocate(self->d.fd, PUNCH, 8 * self->page + 100,
+			       2 * self->page));
+	ASSERT_EQ(0, ftruncate(self->d.fd, 10 * self->page + 100));
+	EXPECT_STREQ("", unsynced_shown(self->d.fd));
+	EXPECT_EQ(-1, lseek(self->d.fd, self->length, SEEK_DATA));
+	EXPECT_EQ(0, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
+}
+
 TEST_F(unsynced, as_many_as_there_is_room_for_from_where_it_is_asked)
 {
 	const int n = 50;
