@@ -352,6 +352,25 @@ unsynced_joins_adjacent_pages_of_one_kind() {
 	ctl 0 remove "$name"
 }
 
+# The tool asks for 512 at a time.
+unsynced_tells_of_any_number_of_pages() {
+	local pages
+	ctl 0 create "$name" --store memory --size 0
+	for pages in 512 513 1024; do
+		head -c $((pages * 4096)) /dev/zero >"$node"
+		ctl 0 unsynced "$name"
+		says "not durable: $((pages * 4096)) bytes in $pages pages"
+		sync "$node"
+		ctl 0 resize "$name" 0
+		ctl 0 unsynced "$name"
+		prints "OFFSET BYTES WHY SINCE" "0 $((pages * 4096)) hole -" \
+			"not durable: $((pages * 4096)) bytes in $pages pages" \
+			"not durable: the size, 0; a power cut would leave $((pages * 4096))"
+		sync "$node"
+	done
+	ctl 0 remove "$name"
+}
+
 unsynced_tells_since_when() {
 	local age row
 	ctl 0 create "$name" --store memory --size 64K
@@ -501,6 +520,11 @@ rules_are_listed_as_they_were_given() {
 	ctl 0 uninject "$name" all
 	ctl 0 rules "$name"
 	prints_rows 0
+	# The most and the least that are allowed.
+	ctl 0 inject "$name" flush delay=10000000 --probability 1
+	ctl 0 inject "$name" flush eio --probability 0.000001 --skip 0 --count 1
+	ctl 0 rules "$name"
+	prints_rows 2
 	ctl 0 remove "$name"
 }
 
