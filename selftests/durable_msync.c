@@ -299,6 +299,22 @@ TEST_F(tracking, first_store_to_a_clean_page_is_one_mkwrite)
 	EXPECT_STREQ("dccccccc", durable_states(&self->d, DURABLE_PAGES));
 }
 
+TEST_F(tracking, first_store_to_a_clean_page_changes_the_time)
+{
+	const struct timespec old[2] = { { .tv_sec = 1 }, { .tv_sec = 1 } };
+	struct stat st;
+
+	ASSERT_EQ(0, futimens(self->d.fd, old));
+	EXPECT_EQ('a', self->p[0]);
+	ASSERT_EQ(0, fstat(self->d.fd, &st));
+	EXPECT_EQ(1, st.st_mtime);
+	self->p[0] = 'x';
+	ASSERT_EQ(0, fstat(self->d.fd, &st));
+	EXPECT_LT(1, st.st_mtime);
+	EXPECT_EQ(st.st_mtim.tv_sec, st.st_ctim.tv_sec);
+	EXPECT_EQ(st.st_mtim.tv_nsec, st.st_ctim.tv_nsec);
+}
+
 TEST_F(tracking, loads_make_nothing_dirty_and_the_store_after_is_a_mkwrite)
 {
 	unsigned long long before = durable_stats(&self->d).mkwrites;

@@ -98,12 +98,17 @@ TEST_F(inject, bus_errors_at_the_first_store)
 /* Out of space when a clean page becomes dirty; pages that are go on. */
 TEST_F(inject, full_disk_at_mkwrite_is_sigbus)
 {
+	unsigned char *q = mmap(NULL, self->page, RW, MAP_SHARED, self->d.fd,
+				0);
+
+	ASSERT_NE(MAP_FAILED, q);
 	self->p[0] = 'x';
 	EXPECT_EQ('e', self->p[4 * self->page]);
 	ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_MKWRITE,
 				  MMAPDEV_ACTION_ENOSPC, 0, 0));
 	EXPECT_STREQ(".BBBBBBB", touch_all(&self->d, self->p, true,
 					   BUS_ADRERR));
+	EXPECT_NO_TRAP(trap_store(q, 'x'));	/* the first by this mapping */
 	EXPECT_STREQ("........", touch_all(&self->d, self->p, false,
 					   BUS_ADRERR));
 	EXPECT_STREQ("dccccccc", durable_states(&self->d, DURABLE_PAGES));
