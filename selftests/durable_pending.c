@@ -208,6 +208,97 @@ TEST_F(unsynced, bad_arguments_are_refused)
 	object_close(&o);
 }
 
+/* What has its bytes already is given nothing, and what is left stays as it is. */
+TEST_F(unsynced, allocation_changes_what_was_a_hole_only)
+{
+	ASSERT_EQ(0, fallocate(self->d.fd, 0, 0, self->length));
+	EXPECT_STREQ("", unsynced_shown(self->d.fd));
+	ASSERT_EQ(0, fallocate(self->d.fd, FALLOC_FL_KEEP_SIZE, 0,
+			       self->length + self->page));
+	EXPECT_STREQ("8d", unsynced_shown(self->d.fd));
+	/* The same size again takes what is past the end. */
+	ASSERT_EQ(0, ftruncate(self->d.fd, self->length));
+	EXPECT_STREQ("", unsynced_shown(self->d.fd));
+	EXPECT_EQ(0, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+}
+
+TEST_F(unsynced, reading_makes_no_pages_of_holes)
+{
+	ASSERT_EQ(0, ftruncate(self->d.fd, 12 * self->page));
+	EXPECT_STREQ("abcdefgh0000", file_bytes(self->d.fd));
+	EXPECT_STREQ("cccccccc....", durable_states(&self->d, 12));
+}
+
+TEST_F(unsynced, shrink_that_fails_changes_nothing)
+{
+	ASSERT_EQ(0, munmap(self->p, self->length));
+	self->p = NULL;
+	ASSERT_EQ(0, posix_fadvise(self->d.fd, 0, 0, POSIX_FADV_DONTNEED));
+	ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_ALLOCATE,
+				  MMAPDEV_ACTION_EIO, 3, 1));
+	errno = 0;
+	EXPECT_EQ(-1, ftruncate(self->d.fd, 3 * self->page + 1));
+	EXPECT_EQ(EIO, errno);
+	ASSERT_EQ(0, durable_unrule(&self->d, 0));
+	EXPECT_EQ(self->length, file_size(self->d.fd));
+	EXPECT_STREQ("", unsynced_shown(self->d.fd));
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+}
+
+/* Calls that change a part of a page, of which nothing is in memory. */
+DURABLE_FIXTURE(not_in_memory);
+ALL_KINDS(not_in_memory);
+
+TEST_F(not_in_memory, what_a_call_does_not_change_stays)
+{
+	struct {
+		int mode;
+		off_t first, last;
+		const char *left;
+	} calls[] = {
+		{ 0, 0, 8 * 4096, "abcdefgh" },
+		{ FALLOC_FL_KEEP_SIZE, 4000, 4100, "abcdefgh" },
+		{ FALLOC_FL_ZERO_RANGE, 4000, 3 * 4096 + 1, "?00?efgh" },
+		{ PUNCH, 5 * 4096 + 1, 7 * 4096 + 1, "?00?e?0?" },
+		{ FALLOC_FL_ZERO_RANGE, 4 * 4096 + 5, 4 * 4096 + 6, "?00???0?" },
+	};
+	unsigned char bytes[6 * 4096];
+
+	if (self->page != 4096)
+		SKIP(return, "offsets here are of pages of 4096 bytes");
+	ASSERT_EQ(0, munmap(self->p, self->length));
+	self->p = NULL;
+	for (int i = 0; i < 5; i++) {
+		ASSERT_EQ(0, fsync(self->d.fd));
+		ASSERT_EQ(0, posix_fadvise(self->d.fd, 0, 0,
+					   POSIX_FADV_DONTNEED));
+		ASSERT_EQ(0, fallocate(self->d.fd, calls[i].mode,
+				       calls[i].first,
+				       calls[i].last - calls[i].first));
+		EXPECT_STREQ(calls[i].left, file_bytes(self->d.fd));
+	}
+	ASSERT_EQ(0, fsync(self->d.fd));
+	ASSERT_EQ(0, posix_fadvise(self->d.fd, 0, 0, POSIX_FADV_DONTNEED));
+	ASSERT_EQ(1, pwrite(self->d.fd, "x", 1, 3 * 4096 + 1));
+	ASSERT_EQ(0, ftruncate(self->d.fd, 4 * 4096 + 7));
+	ASSERT_EQ(0, ftruncate(self->d.fd, 6 * 4096));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("?00??0", file_bytes(self->d.fd));
+	ASSERT_EQ(sizeof(bytes), pread(self->d.fd, bytes, sizeof(bytes), 0));
+	EXPECT_TRUE(bytes_are(bytes, 'a', 4000));
+	EXPECT_TRUE(bytes_are(bytes + 4000, 0, 3 * 4096 + 1 - 4000));
+	EXPECT_EQ('x', bytes[3 * 4096 + 1]);
+	EXPECT_TRUE(bytes_are(bytes + 3 * 4096 + 2, 'd', 4094));
+	EXPECT_TRUE(bytes_are(bytes + 4 * 4096, 'e', 5));
+	EXPECT_EQ(0, bytes[4 * 4096 + 5]);
+	EXPECT_EQ('e', bytes[4 * 4096 + 6]);
+	EXPECT_TRUE(bytes_are(bytes + 4 * 4096 + 7, 0, 2 * 4096 - 7));
+}
+
 DURABLE_FIXTURE(over_holes);
 OBJECT_KINDS(over_holes);
 
