@@ -95,6 +95,24 @@ TEST_F(inject, bus_errors_at_the_first_store)
 	EXPECT_STREQ("ab??????", file_bytes(self->d.fd));
 }
 
+/* What is copied is only read, but the event is what the process does. */
+TEST_F(inject, private_stores_are_stores_and_private_loads_are_loads)
+{
+	unsigned char *q = mmap(NULL, self->length, RW, MAP_PRIVATE,
+				self->d.fd, 0);
+
+	ASSERT_NE(MAP_FAILED, q);
+	ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_FAULT_WRITE,
+				  MMAPDEV_ACTION_SIGBUS, 2, 3));
+	ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_FAULT_READ,
+				  MMAPDEV_ACTION_SIGBUS, 6, 1));
+	EXPECT_STREQ("..BBB...", touch_all(&self->d, q, true, BUS_ADRERR));
+	EXPECT_EQ(0, madvise(q, self->length, MADV_DONTNEED));
+	EXPECT_STREQ("......B.", touch_all(&self->d, q, false, BUS_ADRERR));
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+	munmap(q, self->length);
+}
+
 /* Out of space when a clean page becomes dirty; pages that are go on. */
 TEST_F(inject, full_disk_at_mkwrite_is_sigbus)
 {
@@ -236,6 +254,31 @@ TEST_F(inject, allocation_error_is_the_writes_or_sigbus)
 	EXPECT_NO_TRAP(trap_store(at, 'x'));
 }
 
+TEST_F(inject, allocation_error_is_the_reads)
+{
+	struct { int action, error; } cases[] = {
+		{ MMAPDEV_ACTION_EIO, EIO },
+		{ MMAPDEV_ACTION_ENOSPC, ENOSPC },
+		{ MMAPDEV_ACTION_ENOMEM, ENOMEM },
+	};
+	char bytes[4 * self->page];
+
+	for (int i = 0; i < 3; i++) {
+		drop_all(&self->d);
+		ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_ALLOCATE,
+					  cases[i].action, 2, 1));
+		EXPECT_EQ(2 * self->page,
+			  pread(self->d.fd, bytes, sizeof(bytes), 0));
+		EXPECT_EQ('b', bytes[2 * self->page - 1]);
+		errno = 0;
+		EXPECT_EQ(-1, pread(self->d.fd, bytes, sizeof(bytes),
+				    2 * self->page));
+		EXPECT_EQ(cases[i].error, errno);
+		ASSERT_EQ(0, durable_unrule(&self->d, 0));
+	}
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+}
+
 /* The kernel tries again what was out of memory, for ever. */
 TEST_F(inject, fault_out_of_memory_is_tried_again)
 {
@@ -258,6 +301,42 @@ static long long now_us(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
+}
+
+/* Each is a fault of its kind; a bus error is counted, no other failure is. */
+TEST_F(inject, faults_that_rules_fail_are_counted)
+{
+	struct mmapdev_rule rule = {
+		.event = MMAPDEV_EVENT_FAULT_WRITE,
+		.action = MMAPDEV_ACTION_ENOMEM,
+		.count = 3,
+	};
+	struct mmapdev_stats before = durable_stats(&self->d), after;
+	unsigned char *copy = mmap(NULL, self->length, RW, MAP_PRIVATE,
+				   self->d.fd, 0);
+	unsigned char *at = self->p + 3 * self->page;
+
+	ASSERT_NE(MAP_FAILED, copy);
+	ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_FAULT_READ,
+				  MMAPDEV_ACTION_SIGBUS, 1, 1));
+	ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_FAULT_WRITE,
+				  MMAPDEV_ACTION_EIO, 2, 1));
+	ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_MKWRITE,
+				  MMAPDEV_ACTION_ENOSPC, 3, 1));
+	EXPECT_STREQ(".B......", touch_all(&self->d, copy, false, BUS_ADRERR));
+	EXPECT_EQ(0, madvise(copy, self->length, MADV_DONTNEED));
+	EXPECT_STREQ("..B.....", touch_all(&self->d, copy, true, BUS_ADRERR));
+	EXPECT_TRAP(trap_store(at, 'x'), SIGBUS, BUS_ADRERR, at);
+	ASSERT_EQ(0, rule_add(&self->d, &rule));
+	EXPECT_NO_TRAP(trap_store(self->p, 'x'));
+	after = durable_stats(&self->d);
+	EXPECT_EQ(8, after.fault_private_read - before.fault_private_read);
+	EXPECT_EQ(8, after.fault_cow_source - before.fault_cow_source);
+	EXPECT_EQ(0, after.fault_shared_read - before.fault_shared_read);
+	EXPECT_EQ(1 + 4, after.fault_shared_write - before.fault_shared_write);
+	EXPECT_EQ(3, after.sigbus - before.sigbus);
+	EXPECT_EQ(1, after.mkwrites - before.mkwrites);
+	munmap(copy, self->length);
 }
 
 TEST_F(inject, delays_of_different_events_last_at_least_as_long)
@@ -399,6 +478,88 @@ static const char *sync_rounds(struct durable *d, unsigned char *p, int rounds)
 	return seen;
 }
 
+/* Calls that make all pages of an object which has none. */
+static int read_all(int fd)
+{
+	static char bytes[DURABLE_PAGES * 65536];
+
+	return pread(fd, bytes, DURABLE_PAGES * getpagesize(), 0) > 0;
+}
+
+static int write_all(int fd)
+{
+	static char bytes[DURABLE_PAGES * 65536];
+
+	return pwrite(fd, bytes, DURABLE_PAGES * getpagesize(), 0) > 0;
+}
+
+static int allocate_all(int fd)
+{
+	return !fallocate(fd, 0, 0, DURABLE_PAGES * getpagesize());
+}
+
+/* Kill a process that makes all pages while it waits for the third. */
+static bool kill_at_third_page(const struct durable *d, int (*make_all)(int))
+{
+	struct mmapdev_rule rule = {
+		.event = MMAPDEV_EVENT_ALLOCATE,
+		.action = MMAPDEV_ACTION_DELAY,
+		.delay_us = 1000000,
+		.offset = 2 * getpagesize(),
+		.length = getpagesize(),
+	};
+	bool reached = false;
+	int status;
+	pid_t pid;
+
+	if (rule_add(d, &rule))
+		return false;
+	pid = fork();
+	if (!pid)
+		_exit(make_all(d->fd));
+	for (int i = 0; i < 60000 && !reached; i++) {
+		usleep(1000);
+		reached = rule_get(d, rule.id).hits;
+	}
+	kill(pid, SIGKILL);
+	return waitpid(pid, &status, 0) == pid && reached &&
+	       WIFSIGNALED(status) && !durable_unrule(d, rule.id);
+}
+
+TEST_F(inject, killed_read_goes_no_further)
+{
+	drop_all(&self->d);
+	ASSERT_STREQ("........", durable_states(&self->d, DURABLE_PAGES));
+	ASSERT_TRUE(kill_at_third_page(&self->d, read_all));
+	EXPECT_STREQ("ccc.....", durable_states(&self->d, DURABLE_PAGES));
+}
+
+TEST_F(inject, killed_write_goes_no_further)
+{
+	ASSERT_EQ(0, ftruncate(self->d.fd, 0));
+	ASSERT_TRUE(kill_at_third_page(&self->d, write_all));
+	EXPECT_EQ(3 * self->page, file_size(self->d.fd));
+	EXPECT_STREQ("ddd-----", durable_states(&self->d, DURABLE_PAGES));
+}
+
+/* What is not given in full is not given at all. */
+TEST_F(inject, killed_allocation_gives_nothing)
+{
+	struct object o = object_open(OBJFILE);
+	struct durable anonymous = { .fd = o.fd };
+
+	ASSERT_EQ(0, ftruncate(self->d.fd, 0));
+	ASSERT_TRUE(kill_at_third_page(&self->d, allocate_all));
+	EXPECT_EQ(0, file_size(self->d.fd));
+	EXPECT_STREQ("--------", durable_states(&self->d, DURABLE_PAGES));
+
+	ASSERT_GE(o.fd, 0);
+	ASSERT_TRUE(kill_at_third_page(&anonymous, allocate_all));
+	EXPECT_EQ(0, object_size(&o));
+	EXPECT_EQ(0, object_resident(&o));
+	object_close(&o);
+}
+
 TEST_F(inject, skip_and_count_choose_which_events)
 {
 	struct mmapdev_rule rule = {
@@ -517,6 +678,29 @@ TEST_F(inject, rules_are_listed_in_order_and_removed_one_by_one)
 	ASSERT_EQ(0, durable_unrule(&self->d, 0));
 	EXPECT_EQ(0, rule_get(&self->d, 0).id);
 	EXPECT_EQ(0, durable_unrule(&self->d, 0));
+}
+
+TEST_F(inject, rule_that_cannot_be_told_is_not_added)
+{
+	struct mmapdev_rule *rule = mmap(NULL, self->page, RW, MAP_PRIVATE |
+					 MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, rule);
+	rule->event = MMAPDEV_EVENT_FLUSH;
+	rule->action = MMAPDEV_ACTION_EIO;
+	ASSERT_EQ(0, mprotect(rule, self->page, PROT_READ));
+	errno = 0;
+	EXPECT_EQ(-1, ioctl(self->d.fd, MMAPDEV_IOC_ADD_RULE, rule));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(0, rule_get(&self->d, 0).id);
+	EXPECT_EQ(0, fsync(self->d.fd));
+	/* Nor is one that is there given to who cannot take it. */
+	ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_FLUSH,
+				  MMAPDEV_ACTION_EIO, 0, 0));
+	errno = 0;
+	EXPECT_EQ(-1, ioctl(self->d.fd, MMAPDEV_IOC_GET_RULE, rule));
+	EXPECT_EQ(EFAULT, errno);
+	munmap(rule, self->page);
 }
 
 TEST_F(inject, bad_rules_are_refused)
