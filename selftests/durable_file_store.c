@@ -5,6 +5,16 @@
  */
 #include "harness.h"
 
+#include <sys/fsuid.h>
+#include <sys/resource.h>
+
+#include "child.h"
+#include "device.h"
+#include "durable.h"
+#include "nfs.h"
+#include "trap.h"
+#include "user.h"
+
 #include <sys/resource.h>
 
 #include "durable.h"
@@ -150,6 +160,60 @@ TEST(create_checks_every_field)
 	EXPECT_EQ(EFBIG, errno);
 	EXPECT_LE(0, create_call(&good));
 	EXPECT_TRUE(is_let_go(image));
+}
+
+TEST(create_without_a_free_descriptor_leaves_no_object)
+{
+	long long objects = device_total("objects");
+	struct mmapdev_create create = {
+		.store = MMAPDEV_STORE_MEMORY,
+		.flags = O_RDWR,
+		.fd = -1,
+	};
+	struct rlimit old, limit;
+	int fd = create_call(&create);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(objects + 1, device_total("objects"));
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &old));
+	limit = old;
+	limit.rlim_cur = dup(fd);	/* the next one */
+	close(limit.rlim_cur);
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+	EXPECT_EQ(-1, ioctl(fd, MMAPDEV_IOC_CREATE, &create));
+	EXPECT_EQ(EMFILE, errno);
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &old));
+	EXPECT_EQ(objects + 1, device_total("objects"));
+	close(fd);
+	EXPECT_EQ(objects, device_total("objects"));
+}
+
+/* As a file belongs to whom the process is to file systems. */
+static int create_as_nobody(void *arg, struct turn *t)
+{
+	struct mmapdev_create create = {
+		.store = MMAPDEV_STORE_MEMORY,
+		.flags = O_RDWR,
+		.fd = -1,
+	};
+	struct stat st;
+	int fd;
+
+	setfsgid(NOBODY);
+	setfsuid(NOBODY);
+	fd = ioctl(*(int *)arg, MMAPDEV_IOC_CREATE, &create);
+	setfsuid(0);
+	if (fd < 0 || fstat(fd, &st))
+		return 1;
+	return st.st_uid == NOBODY && st.st_gid == NOBODY ? 0 : 2;
+}
+
+TEST(created_object_belongs_to_its_creator)
+{
+	int node = open(mmapdev_path(), O_RDWR);
+
+	ASSERT_LE(0, node);
+	EXPECT_EQ(0, child_run(create_as_nobody, &node));
 }
 
 /* The last thing that can go wrong: there is no descriptor for the object. */
