@@ -121,6 +121,15 @@ TEST_F(names, file_has_the_mode_and_owner_of_the_name)
 	EXPECT_EQ(S_IFREG | 0624, st.st_mode);
 	EXPECT_EQ(12, st.st_uid);
 	EXPECT_EQ(34, st.st_gid);
+	close(before);
+	close(after);
+	/* The object has it, too: a file that is made anew is the same. */
+	after = object_file(self->o.fd, O_RDWR);
+	ASSERT_GE(after, 0);
+	ASSERT_EQ(0, fstat(after, &st));
+	EXPECT_EQ(S_IFREG | 0624, st.st_mode);
+	EXPECT_EQ(12, st.st_uid);
+	EXPECT_EQ(34, st.st_gid);
 	ASSERT_EQ(0, name_remove(&self->o));
 }
 
@@ -301,6 +310,14 @@ static int nobody(void *arg, struct turn *t)
 	return become_nobody() ? 1 : refused(o, o + 1);
 }
 
+/* All capabilities, but of a user namespace that anyone can make. */
+static int root_of_a_namespace(void *arg, struct turn *t)
+{
+	struct object *o = arg;
+
+	return unshare(CLONE_NEWUSER) ? 1 : refused(o, o + 1);
+}
+
 /* Root of a user namespace has every capability there, and may make no node. */
 static int root_of_a_user_namespace(void *arg, struct turn *t)
 {
@@ -344,7 +361,13 @@ static int without_chown(void *arg, struct turn *t)
 	name.gid = 0;
 	if (name_set(o->fd, &name) || name_remove(o))
 		return 4;
-	return name_give(o, NAME) || name_remove(o) ? 5 : 0;
+	if (name_give(o, NAME) || name_remove(o))
+		return 5;
+	/* As for chown(2): any group that the process is in will do. */
+	name.gid = NOBODY;
+	if (setgroups(1, &name.gid))
+		return 6;
+	return name_set(o->fd, &name) || name_remove(o) ? 7 : 0;
 }
 
 TEST_F(names, are_given_to_others_by_who_may_change_owners)
