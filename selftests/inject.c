@@ -824,6 +824,26 @@ TEST_F(inject, rules_stay_through_a_power_cut)
 	EXPECT_EQ(EIO, errno);
 }
 
+/* Where pages would be made and mapped ahead. */
+TEST(rules_ask_page_by_page_where_a_huge_page_fits)
+{
+	struct object o = object_open(MMAPDEV);
+	struct durable d = { .fd = o.fd };
+	size_t length = 4 << 20;
+	unsigned char *p = object_map(&o, length, RW, MAP_SHARED);
+
+	ASSERT_NE(MAP_FAILED, p);
+	madvise(p, length, MADV_HUGEPAGE);
+	ASSERT_NE(0, durable_rule(&d, MMAPDEV_EVENT_FAULT_WRITE,
+				  MMAPDEV_ACTION_SIGBUS, 5, 1));
+	ASSERT_NE(0, durable_rule(&d, MMAPDEV_EVENT_ALLOCATE,
+				  MMAPDEV_ACTION_ENOSPC, 7, 1));
+	EXPECT_STREQ(".....B.B", touch_all(&d, p, true, BUS_ADRERR));
+	EXPECT_EQ(6, object_resident(&o));
+	munmap(p, length);
+	object_close(&o);
+}
+
 static int remove_on(void *arg, struct turn *t)
 {
 	const struct durable *d = arg;
