@@ -5,6 +5,9 @@
  */
 #include "harness.h"
 
+#include <pthread.h>
+#include <time.h>
+
 #include <time.h>
 
 #include "child.h"
@@ -616,6 +619,81 @@ TEST(same_seed_makes_the_same_choices)
 	EXPECT_GE(4, choices(7, 1, rest));
 }
 
+/* How many of 1000 flushes a rule acts on. */
+static long hits_of_1000(struct durable *d, uint64_t seed,
+			 unsigned int probability)
+{
+	struct mmapdev_rule rule = {
+		.event = MMAPDEV_EVENT_FLUSH,
+		.action = MMAPDEV_ACTION_EIO,
+		.probability = probability,
+		.seed = seed,
+	};
+
+	if (rule_add(d, &rule))
+		return -1;
+	for (int i = 0; i < 1000; i++)
+		fdatasync(d->fd);
+	rule = rule_get(d, rule.id);
+	if (durable_unrule(d, rule.id))
+		return -1;
+	return rule.matches == 1000 ? (long)rule.hits : -1;
+}
+
+/* Within five deviations, or more. */
+TEST(probability_is_in_millionths)
+{
+	struct durable d = durable_new(MEMORY, getpagesize(), 0);
+	long hits;
+
+	ASSERT_GE(d.fd, 0);
+	hits = hits_of_1000(&d, 1, 100000);
+	EXPECT_LE(50, hits);
+	EXPECT_GE(150, hits);
+	hits = hits_of_1000(&d, 2, 500000);
+	EXPECT_LE(420, hits);
+	EXPECT_GE(580, hits);
+	hits = hits_of_1000(&d, 3, 900000);
+	EXPECT_LE(850, hits);
+	EXPECT_GE(950, hits);
+	EXPECT_EQ(1000, hits_of_1000(&d, 4, 1000000));
+	durable_close(&d);
+}
+
+/* Else they would fail together always, or never. */
+TEST_F(inject, rules_with_the_same_seed_choose_on_their_own)
+{
+	struct mmapdev_rule rules[2];
+	int only[2] = {};
+
+	for (int i = 0; i < 2; i++) {
+		rules[i] = (struct mmapdev_rule){
+			.event = MMAPDEV_EVENT_FLUSH,
+			.action = MMAPDEV_ACTION_DELAY,
+			.delay_us = 1,
+			.probability = 500000,
+			.seed = 7,
+		};
+		ASSERT_EQ(0, rule_add(&self->d, &rules[i]));
+	}
+	for (int round = 0; round < 64; round++) {
+		uint64_t acted[2];
+
+		ASSERT_EQ(0, fsync(self->d.fd));
+		for (int i = 0; i < 2; i++) {
+			uint64_t before = rules[i].hits;
+
+			rules[i] = rule_get(&self->d, rules[i].id);
+			EXPECT_EQ(round + 1, rules[i].matches);
+			acted[i] = rules[i].hits - before;
+		}
+		only[0] += acted[0] && !acted[1];
+		only[1] += acted[1] && !acted[0];
+	}
+	EXPECT_LE(4, only[0]);
+	EXPECT_LE(4, only[1]);
+}
+
 static int sync_page(void *arg, struct turn *t)
 {
 	unsigned char *p = arg;
@@ -646,6 +724,28 @@ TEST_F(inject, rule_with_a_pid_is_for_that_process_only)
 		.pid = c.pid,	/* which is gone */
 	};
 	EXPECT_EQ(ESRCH, rule_add(&self->d, &rule));
+}
+
+static void *sync_thread(void *arg)
+{
+	return (void *)(long)(msync(arg, getpagesize(), MS_SYNC) ? errno : 0);
+}
+
+TEST_F(inject, rule_with_a_pid_is_for_all_threads_of_that_process)
+{
+	struct mmapdev_rule rule = {
+		.event = MMAPDEV_EVENT_FLUSH,
+		.action = MMAPDEV_ACTION_EIO,
+		.pid = getpid(),
+	};
+	pthread_t thread;
+	void *error;
+
+	ASSERT_EQ(0, rule_add(&self->d, &rule));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, sync_thread, self->p));
+	ASSERT_EQ(0, pthread_join(thread, &error));
+	EXPECT_EQ(EIO, (long)error);
+	EXPECT_EQ(1, rule_get(&self->d, rule.id).hits);
 }
 
 TEST_F(inject, rules_are_listed_in_order_and_removed_one_by_one)
@@ -740,6 +840,12 @@ TEST_F(inject, bad_rules_are_refused)
 	}
 	EXPECT_EQ(EFAULT, rule_add(&self->d, NULL));
 	EXPECT_EQ(0, rule_get(&self->d, 0).id);
+	EXPECT_EQ(0, rule_add(&self->d, &good));
+	/* The most that is allowed. */
+	good.id = 0;
+	good.action = MMAPDEV_ACTION_DELAY;
+	good.delay_us = MMAPDEV_DELAY_MAX;
+	good.probability = 1000000;
 	EXPECT_EQ(0, rule_add(&self->d, &good));
 }
 
@@ -916,6 +1022,25 @@ TEST(anonymous_object_has_faults_and_allocations)
 	madvise(p, DURABLE_PAGES * page, MADV_DONTNEED);
 	EXPECT_STREQ("....B.?.", touch_all(&d, p, true, BUS_MCEERR_AR));
 	object_close(&o);
+}
+
+TEST_F(inject, delay_is_waited_for_before_the_error_of_another_rule)
+{
+	struct mmapdev_rule rule = {
+		.event = MMAPDEV_EVENT_FLUSH,
+		.action = MMAPDEV_ACTION_DELAY,
+		.delay_us = 30000,
+	};
+	long long before;
+
+	ASSERT_EQ(0, rule_add(&self->d, &rule));
+	ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_FLUSH,
+				  MMAPDEV_ACTION_EIO, 0, 0));
+	before = now_us();
+	EXPECT_EQ(-1, fsync(self->d.fd));
+	EXPECT_EQ(EIO, errno);
+	EXPECT_LE(30000, now_us() - before);
+	EXPECT_EQ(1, rule_get(&self->d, rule.id).hits);
 }
 
 int main(int argc, char **argv)
