@@ -5,6 +5,8 @@
  */
 #include "harness.h"
 
+#include <linux/falloc.h>
+
 #include <sys/fsuid.h>
 #include <sys/resource.h>
 
@@ -488,6 +490,187 @@ TEST_F(sized, file_cut_short_is_an_error_where_bytes_are_missing)
 	close(fd);
 }
 
+/* Nothing is written past the end that it has, and its end stays there. */
+TEST_F(sized, sync_past_the_end_of_a_file_cut_short_is_eio)
+{
+	/* All of it is in memory, and dirty. */
+	store_capitals(self->p, DURABLE_PAGES);
+	ASSERT_EQ(0, ftruncate(self->d.backing, 4 * self->page));
+	errno = 0;
+	EXPECT_EQ(-1, msync(self->p + 6 * self->page, self->page, MS_SYNC));
+	EXPECT_EQ(EIO, errno);
+	EXPECT_EQ(4 * self->page, file_size(self->d.backing));
+	/* But for the page that continues it. */
+	EXPECT_EQ(0, msync(self->p + 4 * self->page, self->page, MS_SYNC));
+	EXPECT_EQ(5 * self->page, file_size(self->d.backing));
+	EXPECT_EQ(0, msync(self->p, 2 * self->page, MS_SYNC));
+	EXPECT_STREQ("ABcdE", file_bytes(self->d.backing));
+	/* The object cannot become larger. */
+	ASSERT_EQ(0, ftruncate(self->d.fd, 9 * self->page));
+	errno = 0;
+	EXPECT_EQ(-1, fsync(self->d.fd));
+	EXPECT_EQ(EIO, errno);
+	EXPECT_EQ(self->length, durable_info(&self->d).durable_size);
+	EXPECT_GT(self->length, file_size(self->d.backing));
+}
+
+/* What is in its file past the end of an object is not the object's. */
+TEST_F(sized, bytes_that_come_after_the_end_in_the_file_are_not_loaded)
+{
+	struct durable d = { .backing = -1 };
+	off_t end = 2 * self->page + 10;
+	unsigned char *p;
+
+	ASSERT_EQ(0, ftruncate(self->d.backing, end));
+	d.fd = durable_over(self->d.backing, 0, 0);
+	ASSERT_GE(d.fd, 0);
+	ASSERT_EQ(0, page_write(self->d.backing, 3, 'x'));
+	ASSERT_EQ(20, pwrite(self->d.backing, "yyyyyyyyyyyyyyyyyyyy", 20, end));
+	p = mmap(NULL, 4 * self->page, RW, MAP_SHARED, d.fd, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_TRUE(bytes_are(p + 2 * self->page, 'c', 10));
+	EXPECT_TRUE(bytes_are(p + end, 0, self->page - 10));
+	ASSERT_EQ(0, ftruncate(d.fd, 4 * self->page));
+	EXPECT_TRUE(bytes_are(p + end, 0, self->page - 10));
+	EXPECT_TRUE(page_is(p + 3 * self->page, 0));
+	munmap(p, 4 * self->page);
+	close(d.fd);
+}
+
+TEST_F(sized, pages_far_past_the_end_of_the_file_are_zeros)
+{
+	size_t far = 100000;
+	unsigned char *p;
+
+	ASSERT_EQ(0, ftruncate(self->d.fd, (far + 1) * self->page));
+	p = mmap(NULL, self->page, RW, MAP_SHARED, self->d.fd,
+		 far * self->page);
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_TRUE(page_is(p, 0));
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.backing));
+	munmap(p, self->page);
+}
+
+/* A file that refuses: the call tells its error, and the object what it lost. */
+TEST(file_that_is_sealed_takes_nothing)
+{
+	size_t page = getpagesize();
+	int file = memfd_create("store", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct durable d = { .backing = -1 };
+
+	ASSERT_GE(file, 0);
+	for (int i = 0; i < 4; i++)
+		ASSERT_EQ(0, page_write(file, i, 'a' + i));
+	d.fd = durable_over(file, 0, 0);
+	ASSERT_GE(d.fd, 0);
+
+	ASSERT_EQ(0, fcntl(file, F_ADD_SEALS, F_SEAL_GROW));
+	ASSERT_EQ(0, ftruncate(d.fd, 5 * page));
+	errno = 0;
+	EXPECT_EQ(-1, fsync(d.fd));
+	EXPECT_EQ(EPERM, errno);
+	EXPECT_EQ(4 * page, durable_info(&d).durable_size);
+	ASSERT_LE(0, crash_call(d.fd, MMAPDEV_CRASH_REVERT));
+	EXPECT_STREQ("abcd", file_bytes(d.fd));
+
+	ASSERT_EQ(0, fcntl(file, F_ADD_SEALS, F_SEAL_WRITE));
+	ASSERT_EQ(0, fallocate(d.fd, FALLOC_FL_PUNCH_HOLE |
+			       FALLOC_FL_KEEP_SIZE, page, page));
+	errno = 0;
+	EXPECT_EQ(-1, fsync(d.fd));
+	EXPECT_EQ(EPERM, errno);
+	EXPECT_STREQ("abcd", file_bytes(file));
+	EXPECT_EQ(1, crash_call(d.fd, MMAPDEV_CRASH_REVERT));
+	EXPECT_STREQ("abcd", file_bytes(d.fd));
+	ASSERT_EQ(0, page_write(d.fd, 2, 'x'));
+	errno = 0;
+	EXPECT_EQ(-1, fsync(d.fd));
+	EXPECT_EQ(EPERM, errno);
+	EXPECT_STREQ("p", durable_states(&d, 3) + 2);
+	EXPECT_EQ(1, crash_call(d.fd, MMAPDEV_CRASH_REVERT));
+	EXPECT_STREQ("abcd", file_bytes(d.fd));
+	close(d.fd);
+	close(file);
+}
+
+/* ramfs cannot punch: zeros are written instead. */
+TEST(holes_are_zeros_in_a_file_that_cannot_have_them)
+{
+	int root = mount_new("ramfs", "mode", "0700");
+	size_t page = getpagesize();
+	struct durable d = { .backing = file_new(root, "store", 6 * page) };
+
+	ASSERT_GE(d.backing, 0);
+	ASSERT_EQ(-1, fallocate(d.backing, FALLOC_FL_PUNCH_HOLE |
+				FALLOC_FL_KEEP_SIZE, 0, page));
+	ASSERT_EQ(EOPNOTSUPP, errno);
+	d.fd = durable_over(d.backing, 0, 0);
+	ASSERT_GE(d.fd, 0);
+	ASSERT_EQ(0, durable_fill(&d, 6));
+	ASSERT_EQ(0, fallocate(d.fd, FALLOC_FL_PUNCH_HOLE |
+			       FALLOC_FL_KEEP_SIZE, page, 3 * page));
+	ASSERT_EQ(0, page_write(d.fd, 4, 'x'));
+	ASSERT_EQ(0, fsync(d.fd));
+	EXPECT_STREQ("a000xf", file_bytes(d.backing));
+	EXPECT_EQ(0, crash_call(d.fd, MMAPDEV_CRASH_REVERT));
+	EXPECT_STREQ("a000xf", file_bytes(d.fd));
+	durable_close(&d);
+	close(root);
+}
+
+/* ext4's files have 2^32 - 1 blocks at most. */
+TEST(page_that_the_file_can_never_have_is_no_space)
+{
+	off_t last = ((1LL << 32) - 2) * 4096;
+	struct durable d;
+
+	if (!durable_possible(ON_EXT4))
+		SKIP(return, "%s", durable_lacks(ON_EXT4));
+	d = durable_new(ON_EXT4, getpagesize(), 0);
+	ASSERT_GE(d.fd, 0);
+	errno = 0;
+	EXPECT_EQ(-1, pwrite(d.fd, "x", 1, last + 4096));
+	EXPECT_EQ(ENOSPC, errno);
+	EXPECT_EQ(1, pwrite(d.fd, "x", 1, last));
+	EXPECT_EQ(1, crash_call(d.fd, MMAPDEV_CRASH_REVERT));
+	durable_close(&d);
+}
+
+/* The power goes for the file system below, too. */
+TEST(file_has_what_was_synced_after_a_power_cut_of_its_own)
+{
+	size_t page = getpagesize();
+	struct durable d, below = { .kind = EXT4, .fd = -1, .backing = -1 };
+
+	if (!durable_possible(ON_EXT4))
+		SKIP(return, "%s", durable_lacks(ON_EXT4));
+	for (int way = 0; way < 3; way++) {
+		int copy, root;
+
+		d = durable_new(ON_EXT4, 8 * page, 0);
+		ASSERT_GE(d.fd, 0);
+		ASSERT_EQ(0, durable_fill(&d, 8));
+		ASSERT_EQ(0, way == 0 ? ftruncate(d.fd, 12 * page) :
+			     way == 1 ? ftruncate(d.fd, 3 * page + 5) :
+			     page_write(d.fd, 1, 'x'));
+		ASSERT_EQ(0, fsync(d.fd));
+		copy = image_copy(ext4_image);
+		ASSERT_GE(copy, 0);
+		root = mount_image(copy, "ext4");
+		ASSERT_GE(root, 0);
+		below.fd = openat(root, "store", O_RDWR | O_CLOEXEC);
+		ASSERT_GE(below.fd, 0);
+		EXPECT_EQ(file_size(d.fd), file_size(below.fd));
+		EXPECT_STREQ(way == 0 ? "abcdefgh0000" :
+			     way == 1 ? "abcd" : "axcdefgh",
+			     file_bytes(below.fd));
+		close(below.fd);
+		close(root);
+		close(copy);
+		durable_close(&d);
+	}
+}
+
 /*
  * A file system that is full: the store's file has holes, and there is no page
  * for them. A fixture of its own, with a small tmpfs or ext4.
@@ -608,6 +791,19 @@ TEST_F(full, page_without_room_takes_no_other_with_it)
 	EXPECT_STREQ("pc", durable_states(&self->d, 2));
 	EXPECT_EQ(1, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
 	EXPECT_STREQ("0B000000", file_bytes(self->d.fd));
+}
+
+/* The same of one call for both, which has taken the first. */
+TEST_F(full, page_with_room_is_kept_when_the_next_has_none)
+{
+	memset(self->p + self->page, 'B', 2 * self->page);
+	errno = 0;
+	EXPECT_EQ(-1, msync(self->p, 4 * self->page, MS_SYNC));
+	EXPECT_EQ(ENOSPC, errno);
+	EXPECT_STREQ("aB000000", file_bytes(self->d.backing));
+	EXPECT_STREQ(".cp", durable_states(&self->d, 3));
+	EXPECT_EQ(1, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
+	EXPECT_STREQ("aB000000", file_bytes(self->d.fd));
 }
 
 /* A block device, with and without its cache, which then counts the writes. */
