@@ -406,6 +406,38 @@ TEST_F(failing_store, pages_are_lost_tried_again_or_shown_as_the_file_has_them)
 	close(other);
 }
 
+/* The same pages, of which there is nothing in memory any more. */
+TEST_F(failing_store, pages_not_in_memory_are_tried_again_or_as_the_file_has_them)
+{
+	unsigned long long per_page = self->page / SECTOR;
+	bool dirty = variant->after_error == MMAPDEV_AFTER_ERROR_DIRTY;
+	bool clean = variant->after_error == MMAPDEV_AFTER_ERROR_CLEAN;
+	unsigned long long sector = file_sector(self->d.backing);
+
+	ASSERT_LT(0, sector);
+	ASSERT_EQ(0, settle(self->d.backing));
+	store_capitals(self->p, DURABLE_PAGES);
+	ASSERT_EQ(0, munmap(self->p, self->length));
+	self->p = NULL;
+	ASSERT_EQ(0, sync_file_range(self->d.fd, 0, 0,
+				     SYNC_FILE_RANGE_WRITE |
+				     SYNC_FILE_RANGE_WAIT_AFTER));
+	posix_fadvise(self->d.fd, 0, 0, POSIX_FADV_DONTNEED);
+	ASSERT_STREQ("--------", durable_states(&self->d, DURABLE_PAGES));
+	ASSERT_EQ(0, disk_break(&disk, sector + 2 * per_page, 3 * per_page));
+	EXPECT_EQ(EIO, sync_result(fsync(self->d.fd)));
+	ASSERT_EQ(0, disk_repair(&disk));
+	EXPECT_STREQ("ABcdeFGH", disk_bytes(self->d.backing));
+	EXPECT_STREQ(dirty ? "ABCDEFGH" : "ABcdeFGH", file_bytes(self->d.fd));
+	EXPECT_EQ(0, sync_result(fsync(self->d.fd)));
+	/* Only with the default anything is left that a cut would count. */
+	EXPECT_EQ(clean ? DURABLE_PAGES : 0,
+		  crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
+	EXPECT_STREQ(dirty ? "ABCDEFGH" : "ABcdeFGH", file_bytes(self->d.fd));
+	EXPECT_STREQ(dirty ? "ABCDEFGH" : "ABcdeFGH",
+		     disk_bytes(self->d.backing));
+}
+
 /*
  * A hole is tried again whatever becomes of pages: nobody could store it again.
  * Before ext4 makes one, it writes what is dirty there, which its disk refuses.

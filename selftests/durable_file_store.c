@@ -796,12 +796,22 @@ TEST_F(full, page_without_room_takes_no_other_with_it)
 /* The same of one call for both, which has taken the first. */
 TEST_F(full, page_with_room_is_kept_when_the_next_has_none)
 {
+	int other = durable_open(&self->d, O_RDWR);
+
+	ASSERT_GE(other, 0);
 	memset(self->p + self->page, 'B', 2 * self->page);
 	errno = 0;
 	EXPECT_EQ(-1, msync(self->p, 4 * self->page, MS_SYNC));
 	EXPECT_EQ(ENOSPC, errno);
 	EXPECT_STREQ("aB000000", file_bytes(self->d.backing));
 	EXPECT_STREQ(".cp", durable_states(&self->d, 3));
+	/* Who else has it open hears of it, too. */
+	errno = 0;
+	EXPECT_EQ(-1, fsync(other));
+	EXPECT_EQ(ENOSPC, errno);
+	if (variant->after_error == MMAPDEV_AFTER_ERROR_CLEAN)
+		EXPECT_EQ(0, fsync(other));
+	close(other);
 	EXPECT_EQ(1, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
 	EXPECT_STREQ("aB000000", file_bytes(self->d.fd));
 }
