@@ -636,6 +636,38 @@ TEST(page_that_the_file_can_never_have_is_no_space)
 	durable_close(&d);
 }
 
+/* What it was given before it refused must not come back when it grows. */
+TEST(size_that_the_file_refuses_leaves_nothing_behind)
+{
+	size_t page = getpagesize();
+	struct durable d;
+	unsigned char *p;
+
+	if (!durable_possible(ON_EXT4))
+		SKIP(return, "%s", durable_lacks(ON_EXT4));
+	d = durable_new(ON_EXT4, 8 * page, 0);
+	ASSERT_GE(d.fd, 0);
+	ASSERT_EQ(0, durable_fill(&d, 8));
+	ASSERT_EQ(0, ftruncate(d.fd, 1LL << 44));
+	p = mmap(NULL, 12 * page, RW, MAP_SHARED, d.fd, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	memset(p + 9 * page, 'x', page);
+	errno = 0;
+	EXPECT_EQ(-1, fsync(d.fd));
+	EXPECT_EQ(EFBIG, errno);
+	EXPECT_EQ(8 * page, durable_info(&d).durable_size);
+	ASSERT_LE(0, crash_call(d.fd, MMAPDEV_CRASH_REVERT));
+	EXPECT_STREQ("abcdefgh", file_bytes(d.fd));
+	ASSERT_EQ(0, ftruncate(d.fd, 12 * page));
+	EXPECT_STREQ("abcdefgh0000", file_bytes(d.fd));
+	ASSERT_EQ(0, fsync(d.fd));
+	posix_fadvise(d.fd, 0, 0, POSIX_FADV_DONTNEED);
+	EXPECT_STREQ("abcdefgh0000", file_bytes(d.fd));
+	EXPECT_STREQ("abcdefgh0000", file_bytes(d.backing));
+	munmap(p, 12 * page);
+	durable_close(&d);
+}
+
 /* The power goes for the file system below, too. */
 TEST(file_has_what_was_synced_after_a_power_cut_of_its_own)
 {
@@ -796,6 +828,7 @@ TEST_F(full, page_without_room_takes_no_other_with_it)
 /* The same of one call for both, which has taken the first. */
 TEST_F(full, page_with_room_is_kept_when_the_next_has_none)
 {
+	unsigned long long flushed = durable_stats(&self->d).bytes_flushed;
 	int other = durable_open(&self->d, O_RDWR);
 
 	ASSERT_GE(other, 0);
@@ -805,6 +838,7 @@ TEST_F(full, page_with_room_is_kept_when_the_next_has_none)
 	EXPECT_EQ(ENOSPC, errno);
 	EXPECT_STREQ("aB000000", file_bytes(self->d.backing));
 	EXPECT_STREQ(".cp", durable_states(&self->d, 3));
+	EXPECT_EQ(flushed + self->page, durable_stats(&self->d).bytes_flushed);
 	/* Who else has it open hears of it, too. */
 	errno = 0;
 	EXPECT_EQ(-1, fsync(other));
@@ -814,6 +848,18 @@ TEST_F(full, page_with_room_is_kept_when_the_next_has_none)
 	close(other);
 	EXPECT_EQ(1, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
 	EXPECT_STREQ("aB000000", file_bytes(self->d.fd));
+}
+
+/* No space for one page, and another past the end of a file cut short. */
+TEST_F(full, first_of_several_errors_is_told)
+{
+	memset(self->p + 2 * self->page, 'x', self->page);
+	memset(self->p + 6 * self->page, 'y', self->page);
+	ASSERT_EQ(0, ftruncate(self->d.backing, 4 * self->page));
+	errno = 0;
+	EXPECT_EQ(-1, msync(self->p, self->length, MS_SYNC));
+	EXPECT_EQ(ENOSPC, errno);
+	EXPECT_STREQ("ab00", file_bytes(self->d.backing));
 }
 
 /* A block device, with and without its cache, which then counts the writes. */

@@ -312,6 +312,67 @@ TEST_F(limit, values_over_64_bits_are_erange_and_change_nothing)
 	EXPECT_EQ(limit, object_info(&self->o).limit);
 }
 
+/* Durable pages count once they differ from the store, until they are in it. */
+FIXTURE(durable_limit) {
+	struct durable d;
+	size_t page;
+	struct knob limit;
+};
+
+FIXTURE_VARIANT(durable_limit) {
+	enum durable_kind kind;
+};
+
+DURABLE_VARIANT(durable_limit, mmapdev_memory, .kind = MEMORY);
+DURABLE_VARIANT(durable_limit, mmapdev_on_tmpfs, .kind = ON_TMPFS);
+
+FIXTURE_SETUP(durable_limit)
+{
+	self->page = getpagesize();
+	self->d = durable_new(variant->kind, 16 * self->page, 0);
+	ASSERT_GE(self->d.fd, 0);
+	ASSERT_EQ(0, durable_fill(&self->d, 16));
+	ASSERT_EQ(0, limit_set(&self->limit, durable_info(&self->d).used +
+			       4 * self->page));
+}
+
+FIXTURE_TEARDOWN_PARENT(durable_limit)
+{
+	EXPECT_EQ(0, knob_restore(&self->limit));
+}
+
+TEST_F(durable_limit, store_over_it_is_sigbus_and_write_no_space)
+{
+	uint64_t used = durable_info(&self->d).used;
+	char *p = mmap(NULL, 16 * self->page, RW, MAP_SHARED, self->d.fd, 0);
+	char *over;
+
+	ASSERT_NE(MAP_FAILED, p);
+	for (int i = 0; i < 16; i++)	/* loads count for nothing */
+		EXPECT_EQ('a' + i, p[i * self->page]);
+	for (int i = 0; i < 3; i++)
+		EXPECT_NO_TRAP(trap_store(p + i * self->page, 'x'));
+	ASSERT_EQ(0, page_write(self->d.fd, 3, 'x'));
+	EXPECT_EQ(used + 4 * self->page, durable_info(&self->d).used);
+	over = p + 9 * self->page + 123;
+	EXPECT_TRAP(trap_store(over, 'x'), SIGBUS, BUS_ADRERR, over);
+	errno = 0;
+	EXPECT_EQ(-1, page_write(self->d.fd, 4, 'x'));
+	EXPECT_EQ(ENOSPC, errno);
+	EXPECT_STREQ("ddddcccc", durable_states(&self->d, 8));
+	EXPECT_STREQ("???xefghijklmnop", file_bytes(self->d.fd));
+
+	/* What is synced gives its room back. */
+	ASSERT_EQ(0, fsync(self->d.fd));
+	EXPECT_EQ(used, durable_info(&self->d).used);
+	EXPECT_NO_TRAP(trap_store(over, 'x'));
+	ASSERT_EQ(0, page_write(self->d.fd, 4, 'x'));
+	/* So does what a power cut takes. */
+	EXPECT_EQ(2, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
+	EXPECT_EQ(used, durable_info(&self->d).used);
+	EXPECT_STREQ("???xefghijklmnop", file_bytes(self->d.fd));
+}
+
 /* Touch a page where a huge one would fit, and give it back, again and again. */
 static int touch_on(void *arg, struct turn *t)
 {
