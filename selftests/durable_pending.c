@@ -141,6 +141,32 @@ TEST_F(unsynced, as_many_as_there_is_room_for_from_where_it_is_asked)
 	EXPECT_EQ(0, unsynced(self->d.fd, 3 * n, pages, n));
 }
 
+/* The device looks at 256 at a time. */
+TEST_F(unsynced, states_are_of_as_many_pages_as_asked)
+{
+	static const size_t counts[] = { 1, 255, 256, 257, 512, 513 };
+	unsigned char states[600];
+
+	ASSERT_EQ(0, ftruncate(self->d.fd, 600 * self->page));
+	for (int i = 0; i < 600; i++)
+		ASSERT_EQ(0, page_write(self->d.fd, i, 'x'));
+	ASSERT_EQ(0, write_back(self->d.fd, 0, 600));
+	for (int i = 0; i < 6; i++) {
+		struct mmapdev_pages pages = {
+			.offset = 3 * self->page,
+			.count = counts[i],
+			.states = (uintptr_t)states,
+		};
+
+		memset(states, 0xff, sizeof(states));
+		ASSERT_EQ(0, ioctl(self->d.fd, MMAPDEV_IOC_PAGES, &pages));
+		EXPECT_TRUE(bytes_are(states, 1 | MMAPDEV_PAGE_DIFFERS,
+				      counts[i]));
+		EXPECT_TRUE(bytes_are(states + counts[i], 0xff,
+				      sizeof(states) - counts[i]));
+	}
+}
+
 /* By the kernel's ticks, as ages are: late ones are late for both. */
 static long long now_ms(void)
 {
