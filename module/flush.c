@@ -273,13 +273,14 @@ static bool needs_size(struct mmapdev_store *store, loff_t to)
  * mmapdev_store_is_clean - is there nothing to flush?
  * @store: the store
  *
- * Return: Whether all that was written back, and the size, is durable.
+ * Return: Whether all that was written back, and the size, is durable. Then an image
+ *	that hangs need not be waited for.
  */
 bool mmapdev_store_is_clean(struct mmapdev_store *store)
 {
 	return !xa_marked(&store->pending, TO_FLUSH) &&
 	       !xa_marked(&store->pending, FLUSHED) &&
-	       !READ_ONCE(store->taken) && mtree_empty(&store->holes) &&
+	       !READ_ONCE(store->taken) && !READ_ONCE(store->failed) &&
 	       READ_ONCE(store->size) == READ_ONCE(store->end);
 }
 
@@ -317,6 +318,7 @@ static int flush_locked(struct mmapdev_store *store, loff_t from, loff_t to)
 	}
 	if (store->ops->sync) {
 		ret = store->ops->sync(store);
+		WRITE_ONCE(store->failed, ret);
 		if (ret)
 			mmapdev_store_error(store, ret);
 		pages = settle_all(store, 0, ULONG_MAX, FLUSHED, ret);

@@ -400,6 +400,8 @@ static int file_flush(struct mmapdev_store *store, loff_t from, loff_t to)
 	struct file_flush *flush;
 	int err;
 
+	if (mmapdev_store_is_clean(store) && !is_short(store))
+		return 0;
 	flush = flush_begin(store, from, to);
 	if (!flush)
 		return -ENOMEM;

@@ -344,9 +344,12 @@ TEST_F(delayed, task_that_is_killed_does_not_wait)
 		struct touch_task s = {
 			.d = &self->d, .p = self->p, .event = events[i],
 		};
-		struct mmapdev_rule rule = delays_add(&self->d, events[i], 3);
+		struct mmapdev_rule rule;
 		struct child c;
 
+		/* What the one before it stored is dirty, and meets no mkwrite. */
+		ASSERT_EQ(0, fsync(self->d.fd));
+		rule = delays_add(&self->d, events[i], 3);
 		ASSERT_NE(0, rule.id);
 		c = child_start(meet_event, &s);
 		ASSERT_EQ(0, rule_met(&self->d, &rule));

@@ -10,6 +10,7 @@
 #include "bytes.h"
 #include "child.h"
 #include "device.h"
+#include "durable.h"
 #include "huge.h"
 #include "slow.h"
 #include "trap.h"
@@ -421,44 +422,5 @@ TEST_F(limit, asking_for_too_much_takes_no_room_from_others)
 }
 
 #define ROOM	(16 << 20)
-
-/*
- * A mapping in which each page that is not there yet is touched: few touches, for
- * which more and more is made ahead. Who comes later finds room all the same.
- */
-TEST_F(limit, pages_that_nobody_touched_give_way)
-{
-	struct object o = object_open(MMAPDEV);
-	size_t pages = ROOM / self->page;
-	size_t touched = 0;
-	unsigned char state;
-	unsigned char *p;
-
-	/* Large pages are made ahead only where there are some. */
-	file_write("/proc/sys/vm/compact_memory", "1");
-	ASSERT_EQ(0, limit_set(&self->limit, self->before + ROOM));
-	ASSERT_EQ(0, object_resize(&o, ROOM));
-	p = address_aligned(ROOM, huge_bytes() ?: self->page);
-	p = object_map_at(&o, p, ROOM, RW, MAP_SHARED | MAP_FIXED, 0);
-	ASSERT_NE(MAP_FAILED, p);
-	for (size_t i = 0; i < pages && touched < pages / 8; i++) {
-		struct mmapdev_pages one = {
-			.offset = i * self->page,
-			.count = 1,
-			.states = (uintptr_t)&state,
-		};
-
-		ASSERT_EQ(0, ioctl(o.fd, MMAPDEV_IOC_PAGES, &one));
-		if (MMAPDEV_PAGE_RESIDENT(state))
-			continue;
-		ASSERT_EQ(0, trap_store(p + i * self->page, 'x').signo);
-		touched++;
-	}
-	EXPECT_EQ(16 * self->page, fill(&self->o, 16))
-		TH_LOG("touched %zu of %zu pages, %ld resident", touched,
-		       pages, object_resident(&o));
-	EXPECT_EQ('x', p[0]);
-	object_close(&o);
-}
 
 TEST_HARNESS_MAIN

@@ -310,14 +310,6 @@ static int nobody(void *arg, struct turn *t)
 	return become_nobody() ? 1 : refused(o, o + 1);
 }
 
-/* All capabilities, but of a user namespace that anyone can make. */
-static int root_of_a_namespace(void *arg, struct turn *t)
-{
-	struct object *o = arg;
-
-	return unshare(CLONE_NEWUSER) ? 1 : refused(o, o + 1);
-}
-
 /* Root of a user namespace has every capability there, and may make no node. */
 static int root_of_a_user_namespace(void *arg, struct turn *t)
 {
