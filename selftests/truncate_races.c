@@ -93,6 +93,22 @@ static int follow_by_mapping(void *arg, struct turn *t)
 OBJECT_FIXTURE(growing);
 FILE_VARIANTS(growing);
 
+/*
+ * Let others run where a write makes a page: it has written what is before that
+ * page, and is in the middle of its call. 0, or -1.
+ */
+static int slow_down(const struct object *o)
+{
+	struct mmapdev_rule rule = {
+		.event = MMAPDEV_EVENT_ALLOCATE,
+		.action = MMAPDEV_ACTION_DELAY,
+		.delay_us = 2000,
+	};
+
+	return is_mmapdev(o->kind) ? ioctl(o->fd, MMAPDEV_IOC_ADD_RULE, &rule)
+				   : 0;
+}
+
 TEST_F(growing, shows_no_byte_before_it_is_written)
 {
 	struct race *race = race_new(&self->o, 1);
@@ -102,6 +118,7 @@ TEST_F(growing, shows_no_byte_before_it_is_written)
 
 	ASSERT_NE(NULL, race);
 	ASSERT_EQ(0, object_resize(&self->o, 0));
+	ASSERT_EQ(0, slow_down(&self->o));
 	c[0] = child_start(follow_by_read, race);
 	c[1] = child_start(follow_by_mapping, race);
 	for (int i = 0; i < APPENDS; i++) {
