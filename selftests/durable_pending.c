@@ -419,6 +419,12 @@ TEST_F(revert, page_over_a_hole_goes_back_to_the_hole)
 	EXPECT_STREQ("a0cdefgh", file_bytes(self->d.fd));
 }
 
+/* For 20 s or more; then the test fails, but a disk that is stopped goes on. */
+#define WAIT_UNTIL(condition) do {					\
+	for (int tries = 0; tries < 20000 && !(condition); tries++)	\
+		usleep(1000);						\
+} while (0)
+
 /* What is on its way while others look, write and cut the power. */
 DURABLE_FIXTURE(in_flight);
 OBJECT_KINDS(in_flight);
@@ -439,15 +445,11 @@ TEST_F(in_flight, sync_waits_for_the_writeback_that_another_has_begun)
 		.count = 1,
 	};
 	struct child c;
-	char state = 'd';
 
 	ASSERT_EQ(0, ioctl(self->d.fd, MMAPDEV_IOC_ADD_RULE, &rule));
 	memset(self->p, 'A', self->page);
 	c = child_start(write_first_page_back, &self->d);
-	while (state == 'd') {
-		usleep(1000);
-		state = durable_states(&self->d, 1)[0];
-	}
+	WAIT_UNTIL(durable_states(&self->d, 1)[0] != 'd');
 	EXPECT_EQ(0, msync(self->p, self->page, MS_SYNC));
 	EXPECT_STREQ("c", durable_states(&self->d, 1));
 	EXPECT_EQ(0, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
@@ -477,8 +479,7 @@ TEST_F(stopped_disk, pages_written_back_during_a_flush_wait_for_the_next)
 	store_capitals(self->p, 3);
 	ASSERT_EQ(0, disk_stop(&disk));
 	c = child_start(sync_all, &self->d);
-	while (durable_stats(&self->d).bytes_flushed < flushed)
-		usleep(1000);
+	WAIT_UNTIL(durable_stats(&self->d).bytes_flushed >= flushed);
 	memset(self->p, 'x', self->page);
 	memset(self->p + self->page, 'y', self->page);
 	EXPECT_EQ(0, write_back(self->d.fd, 0, 1));
@@ -508,8 +509,7 @@ TEST_F(stopped_disk, power_cut_after_a_flush_takes_what_came_during_it)
 	store_capitals(self->p, 3);
 	ASSERT_EQ(0, disk_stop(&disk));
 	c = child_start(sync_all, &self->d);
-	while (durable_stats(&self->d).bytes_flushed < flushed)
-		usleep(1000);
+	WAIT_UNTIL(durable_stats(&self->d).bytes_flushed >= flushed);
 	memset(self->p, 'x', self->page);
 	memset(self->p + self->page, 'y', self->page);
 	EXPECT_EQ(0, write_back(self->d.fd, 0, 1));
@@ -553,8 +553,8 @@ TEST_F(pinned, what_is_read_into_a_page_after_its_sync_is_lost_or_synced)
 		ASSERT_EQ(0, fsync(self->d.fd));
 		ASSERT_EQ(0, disk_stop(&disk));
 		c = child_start(read_page, &r);
-		while (durable_states(&self->d, 2)[1] != 'd')
-			usleep(1000);	/* until the page is pinned */
+		/* Until the page is pinned. */
+		WAIT_UNTIL(durable_states(&self->d, 2)[1] == 'd');
 		EXPECT_EQ(0, fsync(self->d.fd));
 		ASSERT_EQ(0, disk_go(&disk));
 		ASSERT_EQ(0, child_end(&c));
