@@ -137,33 +137,38 @@ static void settle(struct mmapdev_store *store, struct batch *batch)
 }
 
 /*
- * A page is not durable. Unless it is to be tried again it is as good as lost: a
- * reservation, or with a folio that is dirty again, that folio's.
+ * A page is not durable. It is tried again; or what is left is the reservation of a
+ * folio that is dirty again; or else the page itself, as a reservation, which tells
+ * that a power cut would change what is to be seen, or nothing after a revert.
  */
 static void fail_entry(struct mmapdev_store *store, unsigned long index,
 		       struct page *page)
 {
+	bool revert = store->after_error == MMAPDEV_AFTER_ERROR_REVERT;
 	XA_STATE(xas, &store->pending, index);
-	struct page *gone = NULL;
+	void *rest = page;
 	void *entry;
 
 	xas_lock(&xas);
 	entry = xas_load(&xas);
-	if (is_still(entry, page)) {
-		if (store->after_error == MMAPDEV_AFTER_ERROR_DIRTY) {
-			xas_clear_mark(&xas, FLUSHED);
-			xas_set_mark(&xas, TO_FLUSH);
-		} else {
-			void *rest = entry_after(entry);
-
-			gone = rest ? page : NULL;
-			xas_store(&xas, rest ?: page);
-			xas_clear_mark(&xas, TO_FLUSH);
-			xas_clear_mark(&xas, FLUSHED);
-		}
+	if (!is_still(entry, page)) {
+		;	/* writeback was faster */
+	} else if (store->after_error == MMAPDEV_AFTER_ERROR_DIRTY) {
+		xas_clear_mark(&xas, FLUSHED);
+		xas_set_mark(&xas, TO_FLUSH);
+	} else {
+		rest = entry_after(entry) ?: (revert ? NULL : page);
+		if (!rest)
+			clear_marks(store, &xas);
+		xas_store(&xas, rest);
+		xas_clear_mark(&xas, TO_FLUSH);
+		xas_clear_mark(&xas, FLUSHED);
 	}
 	xas_unlock(&xas);
-	mmapdev_store_free_page(gone);
+	if (rest != page)
+		mmapdev_store_free_page(page);
+	if (!rest && store->ops->unreserve)
+		store->ops->unreserve(store, index);
 }
 
 static void fail(struct mmapdev_store *store, unsigned long index,

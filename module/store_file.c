@@ -540,8 +540,8 @@ static const struct mmapdev_store_ops file_ops = {
 };
 
 /*
- * Only files that keep bytes: what has no fallocate() and does not write pages back
- * is a pseudo file, to which a write is a command.
+ * Only files that keep bytes: what has no fallocate(), does not write pages back and
+ * does not write to its page cache is a pseudo file, to which a write is a command.
  */
 static bool keeps_bytes(const struct file *file)
 {
@@ -549,6 +549,7 @@ static bool keeps_bytes(const struct file *file)
 
 	return S_ISBLK(file->f_mapping->host->i_mode) ||
 	       file->f_op->fallocate ||
+	       file->f_op->write_iter == generic_file_write_iter ||
 	       (file->f_op->fsync && ops->read_folio && ops->writepages);
 }
 
