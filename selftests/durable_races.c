@@ -314,6 +314,120 @@ TEST_F(seeks, beside_syncs_miss_no_page_and_no_hole)
 }
 
 /*
+ * Growing. What a mapping has stored past the end of file goes before the end
+ * moves: whoever sees the new end sees zeros. A page that is being written back is
+ * locked, so that growing has to wait, and the two can be told apart.
+ */
+SYNCS_FIXTURE(tail);
+DURABLE_VARIANT(tail, mmapdev_memory, .kind = MEMORY);
+DURABLE_VARIANT(tail, mmapdev_on_tmpfs, .kind = ON_TMPFS);
+
+#define END		100
+#define NEW_END		(3 * getpagesize())
+
+/* A way to move the end from END to NEW_END: 0, or -1. */
+typedef int (*grow_fn)(int fd);
+
+static int grow_by_set_size(int fd)
+{
+	struct mmapdev_size size = { .size = NEW_END };
+
+	return ioctl(fd, MMAPDEV_IOC_SET_SIZE, &size);
+}
+
+static int grow_by_ftruncate(int fd)
+{
+	return ftruncate(fd, NEW_END);
+}
+
+static int grow_by_write(int fd)
+{
+	return pwrite(fd, "", 1, NEW_END - 1) == 1 ? 0 : -1;
+}
+
+static int grow_by_fallocate(int fd)
+{
+	return fallocate(fd, 0, NEW_END - getpagesize(), getpagesize());
+}
+
+/* A child that writes the first page back, which takes a while, or -1. */
+static pid_t write_back(const struct durable *d, unsigned char *p)
+{
+	for (int i = 0; i < 50; i++) {
+		pid_t pid;
+
+		memset(p, 'x', getpagesize());
+		pid = fork();
+		if (!pid)
+			_exit(sync_file_range(d->fd, 0, getpagesize(),
+					      SYNC_FILE_RANGE_WRITE |
+					      SYNC_FILE_RANGE_WAIT_AFTER));
+		while (!waitpid(pid, NULL, WNOHANG)) {
+			if (durable_states(d, 1)[0] == 'w')
+				return pid;
+			usleep(1000);
+		}
+	}
+	return -1;
+}
+
+static void expect_tail_goes_first(struct __test_metadata *_metadata,
+				   const struct durable *d, unsigned char *p,
+				   grow_fn grow)
+{
+	struct mmapdev_rule rule = {
+		.event = MMAPDEV_EVENT_WRITEBACK,
+		.action = MMAPDEV_ACTION_DELAY,
+		.delay_us = 300000,
+	};
+	size_t rest = getpagesize() - END;
+	unsigned char bytes[getpagesize()];
+	pid_t writer, grower;
+	int status = 0;
+
+	ASSERT_EQ(0, ftruncate(d->fd, END));
+	ASSERT_EQ(0, ioctl(d->fd, MMAPDEV_IOC_ADD_RULE, &rule));
+	writer = write_back(d, p);
+	ASSERT_LT(0, writer);
+	grower = fork();
+	if (!grower)
+		_exit(grow(d->fd));
+	while (file_size(d->fd) == END && !waitpid(grower, &status, WNOHANG))
+		usleep(1000);
+	EXPECT_EQ(sizeof(bytes), pread(d->fd, bytes, sizeof(bytes), 0));
+	EXPECT_TRUE(bytes_are(bytes, 'x', END));
+	EXPECT_TRUE(bytes_are(bytes + END, 0, rest));
+	EXPECT_TRUE(bytes_are(p + END, 0, rest));
+	waitpid(grower, &status, 0);	/* unless it was waited for */
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(writer, waitpid(writer, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(NEW_END, file_size(d->fd));
+}
+
+TEST_F(tail, goes_before_set_size_moves_the_end)
+{
+	expect_tail_goes_first(_metadata, &self->d, self->p, grow_by_set_size);
+}
+
+TEST_F(tail, goes_before_ftruncate_moves_the_end)
+{
+	expect_tail_goes_first(_metadata, &self->d, self->p,
+			       grow_by_ftruncate);
+}
+
+TEST_F(tail, goes_before_a_write_moves_the_end)
+{
+	expect_tail_goes_first(_metadata, &self->d, self->p, grow_by_write);
+}
+
+TEST_F(tail, goes_before_fallocate_moves_the_end)
+{
+	expect_tail_goes_first(_metadata, &self->d, self->p,
+			       grow_by_fallocate);
+}
+
+/*
  * Pages that become dirty again while a flush makes what they were durable: a
  * stored one and a hole, and a third that stays as it is. Each has a place to be
  * written back to, as any dirty page has, so that no limit can take it away.
