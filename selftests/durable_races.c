@@ -315,7 +315,7 @@ TEST_F(seeks, beside_syncs_miss_no_page_and_no_hole)
 
 /*
  * Growing. What a mapping has stored past the end of file goes before the end
- * moves: whoever sees the new end sees zeros. A page that is being written back is
+ * moves: a task that sees the new end sees zeros. A page that is being written back is
  * locked, so that growing has to wait, and the two can be told apart.
  */
 SYNCS_FIXTURE(tail);

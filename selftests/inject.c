@@ -794,7 +794,7 @@ TEST_F(inject, rule_that_cannot_be_told_is_not_added)
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(0, rule_get(&self->d, 0).id);
 	EXPECT_EQ(0, fsync(self->d.fd));
-	/* Nor is one that is there given to who cannot take it. */
+	/* Nor is one that is there given to a task that cannot take it. */
 	ASSERT_NE(0, durable_rule(&self->d, MMAPDEV_EVENT_FLUSH,
 				  MMAPDEV_ACTION_EIO, 0, 0));
 	errno = 0;
