@@ -9,6 +9,7 @@
 #include "drop_caches.h"
 #include "durable.h"
 #include "failing_disk.h"
+#include "hold.h"
 #include "poison.h"
 
 static struct disk disk;
@@ -468,6 +469,48 @@ TEST_F(failing_store, hole_that_the_file_did_not_take_is_tried_again)
 	EXPECT_EQ('0', disk_bytes(self->d.backing)[3]);
 	ASSERT_EQ(0, durable_cut(&self->d));
 	EXPECT_EQ('0', file_bytes(self->d.fd)[3]);
+}
+
+static int fsync_held(void *arg, struct turn *t)
+{
+	const struct durable *d = arg;
+
+	if (turn_done(t) || turn_wait(t))
+		return 127;
+	return fsync(d->fd) ? errno : 0;
+}
+
+/* What is stored while older bytes are on their way does not fail with them. */
+TEST_F(failing_store, page_that_is_dirty_again_is_written_after_a_flush_that_failed)
+{
+	unsigned long long per_page = self->page / SECTOR;
+	bool dirty = variant->after_error == MMAPDEV_AFTER_ERROR_DIRTY;
+	unsigned long long sector = file_sector(self->d.backing);
+	unsigned char *p = self->p + 3 * self->page;
+	bool in_time = false;
+	struct hold h;
+
+	ASSERT_LT(0, sector);
+	ASSERT_EQ(0, settle(self->d.backing));
+	ASSERT_EQ(0, disk_break(&disk, sector + 3 * per_page, per_page));
+	FOR_LONGER_HOLDS(ms) {
+		memset(p, 'x', self->page);
+		ASSERT_EQ(0, hold_start(&h, self->d.fd, MMAPDEV_EVENT_FLUSH, ms,
+					fsync_held, &self->d));
+		memset(p, 'y', self->page);
+		in_time = hold_lasts(&h);
+		EXPECT_EQ(EIO, hold_end(&h));
+		if (in_time)
+			break;
+	}
+	EXPECT_TRUE(in_time);
+	ASSERT_EQ(0, disk_repair(&disk));
+	EXPECT_EQ('d', durable_states(&self->d, DURABLE_PAGES)[3]);
+	EXPECT_EQ(dirty ? 'p' : 'd',	/* what failed is to be tried again */
+		  durable_unsynced(&self->d, DURABLE_PAGES)[3]);
+	EXPECT_EQ(0, sync_result(fsync(self->d.fd)));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("abcyefgh", file_bytes(self->d.fd));
 }
 
 /* With the default, states tell that a power cut would change the page. */
