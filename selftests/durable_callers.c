@@ -371,6 +371,40 @@ TEST_F(file, write_from_the_mapping_to_the_store_goes_on_beside_msync)
 	EXPECT_EQ(0, memcmp(last, file_bytes(self->d.fd), sizeof(last)));
 }
 
+/* Make an object in a file that is open to all, and sync a page. */
+static int store_as_nobody(void *arg, struct turn *t)
+{
+	int node = open(mmapdev_path(), O_RDWR | O_CLOEXEC);
+	struct mmapdev_create want = {
+		.store = MMAPDEV_STORE_FILE,
+		.flags = O_RDWR | O_CLOEXEC,
+	};
+	int fd;
+
+	if (node < 0 || become_nobody())
+		return 1;
+	want.fd = fd_reopen(*(int *)arg, O_RDWR);
+	if (want.fd < 0)
+		return 2;
+	fd = ioctl(node, MMAPDEV_IOC_CREATE, &want);
+	return fd < 0 || page_write(fd, 0, 'x') || fsync(fd) ? 3 : 0;
+}
+
+/* Neither those of the task that syncs, nor the kernel's own. */
+TEST(flush_has_the_rights_of_the_opener)
+{
+	int image = image_new(getpagesize());
+	struct stat st;
+
+	ASSERT_GE(image, 0);
+	ASSERT_EQ(0, fchmod(image, 06777));
+	EXPECT_EQ(0, child_run(store_as_nobody, &image));
+	EXPECT_STREQ("x", file_bytes(image));
+	ASSERT_EQ(0, fstat(image, &st));
+	EXPECT_EQ(0777, st.st_mode & 07777);
+	close(image);
+}
+
 static int fill_as_nobody(void *arg, struct turn *t)
 {
 	int fd = *(int *)arg;
