@@ -64,6 +64,21 @@ TEST(descriptor_must_not_append)
 	EXPECT_NO_STORE(EINVAL, durable_open(&d, O_RDWR | O_APPEND));
 }
 
+/* The open file is the caller's; the store has one of its own. */
+TEST(flags_that_are_set_later_do_not_count)
+{
+	int image = image_new(2 * getpagesize());
+	int fd = durable_over(image, 0, 0);
+
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, fcntl(image, F_SETFL, O_APPEND));
+	ASSERT_EQ(0, page_write(fd, 1, 'x'));
+	EXPECT_EQ(0, fsync(fd));
+	EXPECT_STREQ("0x", file_bytes(image));
+	close(fd);
+	close(image);
+}
+
 TEST(descriptor_must_be_of_a_regular_file_or_a_block_device)
 {
 	int ends[2];
