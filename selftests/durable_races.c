@@ -313,6 +313,52 @@ TEST_F(seeks, beside_syncs_miss_no_page_and_no_hole)
 	EXPECT_EQ(0, child_end(&c));
 }
 
+/* A file that grows: a page of it is there at each moment of its first flush. */
+SYNCS_FIXTURE(growth);
+OBJECT_KINDS(growth);
+
+#define GROWN_PAGES	1024	/* many times what is settled at a time */
+
+static int sync_by_turns(void *arg, struct turn *t)
+{
+	const struct durable *d = arg;
+
+	while (!turn_wait(t))
+		if (fsync(d->fd) || turn_done(t))
+			return 1;
+	return 0;
+}
+
+TEST_F(growth, pages_are_read_beside_their_flush)
+{
+	int rounds = slow_kernel() ? 2 : 5;
+	struct child c = child_start(sync_by_turns, &self->d);
+	struct pollfd done = { .fd = c.from, .events = POLLIN };
+	char byte;
+
+	for (int round = 0; round < rounds; round++) {
+		ASSERT_EQ(0, ftruncate(self->d.fd, 0));
+		ASSERT_EQ(0, fsync(self->d.fd));
+		for (size_t i = 0; i < GROWN_PAGES; i++)
+			ASSERT_EQ(0, page_write(self->d.fd, i, 'a' + round));
+		ASSERT_EQ(0, sync_file_range(self->d.fd, 0, 0,
+					     SYNC_FILE_RANGE_WAIT_BEFORE |
+					     SYNC_FILE_RANGE_WRITE |
+					     SYNC_FILE_RANGE_WAIT_AFTER));
+		ASSERT_EQ(0, child_go(&c));
+		do {	/* from the store, each time */
+			ASSERT_EQ(0, posix_fadvise(self->d.fd, 0, self->page,
+						   POSIX_FADV_DONTNEED));
+			ASSERT_EQ(1, pread(self->d.fd, &byte, 1, 0));
+			ASSERT_EQ('a' + round, byte);
+		} while (!poll(&done, 1, 0));
+		ASSERT_EQ(0, child_done(&c));
+	}
+	close(c.to);
+	c.to = -1;
+	EXPECT_EQ(0, child_end(&c));
+}
+
 /*
  * Growing. What a mapping has stored past the end of file goes before the end
  * moves: a task that sees the new end sees zeros. A page that is being written back is
