@@ -13,6 +13,7 @@
 #include "child.h"
 #include "drop_caches.h"
 #include "durable.h"
+#include "hold.h"
 
 DURABLE_FIXTURE(fsync);
 ALL_KINDS(fsync);
@@ -460,6 +461,115 @@ TEST_F(size, shrink_to_nothing_is_undone_or_durable)
 }
 
 #define PUNCH	(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
+
+#define EXPECT_PAGES(n) do {						\
+	struct stat st_;						\
+									\
+	ASSERT_EQ(0, fstat(self->d.fd, &st_));				\
+	EXPECT_EQ((n) * self->page / 512, st_.st_blocks);		\
+} while (0)
+
+/* In a file every page counts once it is flushed: it is not asked for its holes. */
+TEST_F(pending, blocks_are_of_what_there_is_flushed_or_not)
+{
+	bool memory = variant->kind == MEMORY;
+
+	EXPECT_PAGES(8);
+	ASSERT_EQ(0, fallocate(self->d.fd, PUNCH, self->page, 2 * self->page));
+	EXPECT_PAGES(6);
+	ASSERT_EQ(0, fallocate(self->d.fd, PUNCH, 2 * self->page,
+			       2 * self->page));
+	EXPECT_PAGES(5);
+	ASSERT_EQ(0, page_write(self->d.fd, 1, 'x'));
+	EXPECT_PAGES(6);
+	ASSERT_EQ(0, fsync(self->d.fd));
+	EXPECT_PAGES(memory ? 6 : 8);
+	ASSERT_EQ(0, ftruncate(self->d.fd, 4 * self->page));
+	EXPECT_PAGES(memory ? 2 : 4);
+	ASSERT_LE(0, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
+	EXPECT_PAGES(memory ? 6 : 8);
+	ASSERT_EQ(0, ftruncate(self->d.fd, 12 * self->page));
+	ASSERT_EQ(0, page_write(self->d.fd, 10, 'x'));
+	EXPECT_PAGES(memory ? 7 : 9);
+	ASSERT_EQ(0, fsync(self->d.fd));
+	EXPECT_PAGES(memory ? 7 : 12);
+}
+
+static int allocate_past_the_end(void *arg, struct turn *t)
+{
+	const struct durable *d = arg;
+	size_t page = getpagesize();
+
+	if (turn_done(t) || turn_wait(t))
+		return 1;
+	return fallocate(d->fd, FALLOC_FL_KEEP_SIZE, DURABLE_PAGES * page, page)
+	       ? 2 : 0;
+}
+
+/* No flush begins while an allocation is at work. */
+TEST_F(pending, sync_waits_until_it_is_done)
+{
+	struct hold h;
+
+	self->p[0] = 'x';
+	ASSERT_EQ(0, hold_start(&h, self->d.fd, MMAPDEV_EVENT_ALLOCATE, 2000,
+				allocate_past_the_end, &self->d));
+	sync();
+	EXPECT_FALSE(hold_lasts(&h));
+	EXPECT_EQ('.', *durable_unsynced(&self->d, DURABLE_PAGES + 1));
+	EXPECT_EQ(0, hold_end(&h));
+}
+
+/* How many pages more than at the start all objects have. */
+#define EXPECT_MORE(n)							\
+	EXPECT_EQ(used + (n) * (long)self->page, durable_info(&self->d).used)
+
+/* Dirty again after it was written back, a page has two that the image has not. */
+static void store_twice(unsigned char *p, const struct durable *d)
+{
+	*p = 'x';
+	sync_file_range(d->fd, 0, 0, WRITE_AND_WAIT);
+	*p = 'y';
+}
+
+TEST_F(pending, room_is_given_back_by_whatever_ends_what_is_pending)
+{
+	int image = variant->kind == MEMORY ? -1 : 0;
+	uint64_t used = durable_info(&self->d).used;
+
+	store_twice(self->p, &self->d);
+	EXPECT_MORE(2);
+	ASSERT_EQ(0, sync_file_range(self->d.fd, 0, 0, WRITE_AND_WAIT));
+	EXPECT_MORE(1);
+	ASSERT_EQ(0, fsync(self->d.fd));
+	EXPECT_MORE(0);
+	store_twice(self->p, &self->d);
+	ASSERT_EQ(0, fallocate(self->d.fd, PUNCH, 0, self->page));
+	EXPECT_MORE(0);
+	ASSERT_EQ(0, fsync(self->d.fd));
+	EXPECT_MORE(image);
+	store_twice(self->p, &self->d);
+	EXPECT_MORE(image + 2);
+	ASSERT_EQ(1, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
+	EXPECT_MORE(image);
+}
+
+/* Where no page is to be written, a sync of everything has something to do. */
+TEST_F(pending, sync_is_of_what_was_taken_away_and_of_the_size)
+{
+	ASSERT_EQ(0, fallocate(self->d.fd, PUNCH, 2 * self->page, self->page));
+	sync();
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("ab0defgh", file_bytes(self->d.fd));
+	ASSERT_EQ(0, ftruncate(self->d.fd, 10 * self->page));
+	sync();
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("ab0defgh00", file_bytes(self->d.fd));
+	ASSERT_EQ(0, ftruncate(self->d.fd, 4 * self->page));
+	sync();
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("ab0d", file_bytes(self->d.fd));
+}
 
 TEST_F(size, unsynced_punch_is_undone_and_a_synced_one_durable)
 {
