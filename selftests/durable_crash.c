@@ -589,6 +589,50 @@ TEST(crash_of_an_anonymous_object_is_not_supported)
 }
 
 /* 1 TiB with two pages in it: this test has 30 seconds. */
+/* Nodes of the kernel's trees that are in use, or -1. */
+static long tree_nodes(void)
+{
+	FILE *file = fopen("/proc/slabinfo", "r");
+	char line[512];
+	long nodes = -1;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "radix_tree_node %ld", &nodes) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return nodes;
+}
+
+#define LOST_PAGES	2000	/* each so far from others as to have its own nodes */
+
+/* Else an object that is cut again and again fills the memory. */
+TEST(places_of_pages_that_were_lost_are_given_back)
+{
+	size_t page = getpagesize();
+	struct durable d = durable_new(MEMORY, page << 30, 0);
+	long before, after = -1;
+
+	if (tree_nodes() < 0)
+		SKIP(return, "no /proc/slabinfo");
+	ASSERT_GE(d.fd, 0);
+	before = tree_nodes();
+	for (off_t i = 0; i < LOST_PAGES; i++) {
+		ASSERT_EQ(1, pwrite(d.fd, "x", 1, (i * page) << 12));
+		if (i % 50 == 49)
+			ASSERT_EQ(50, crash_call(d.fd, MMAPDEV_CRASH_REVERT));
+	}
+	/* They are freed a while after they are given back. */
+	for (int ms = 0; ms < 10000; ms += 10) {
+		after = tree_nodes();
+		if (after - before < LOST_PAGES / 2)
+			break;
+		usleep(10000);
+	}
+	EXPECT_GT(LOST_PAGES / 2, after - before);
+	durable_close(&d);
+}
+
 TEST(crash_costs_by_pages_not_by_size)
 {
 	struct durable d = durable_new(MEMORY, 1ULL << 40, 0);
