@@ -886,6 +886,29 @@ TEST_F(inject, object_has_room_for_64_rules)
 	EXPECT_LT(last, rule.id);
 }
 
+/* Several of the longest are as long as one. */
+TEST(delays_add_up_to_ten_seconds_at_most)
+{
+	struct durable d = durable_new(MEMORY, getpagesize(), 0);
+	struct mmapdev_rule rule = {
+		.event = MMAPDEV_EVENT_FLUSH,
+		.action = MMAPDEV_ACTION_DELAY,
+		.delay_us = MMAPDEV_DELAY_MAX,
+	};
+	long long before;
+
+	ASSERT_GE(d.fd, 0);
+	for (int i = 0; i < 6; i++) {
+		rule.id = 0;
+		ASSERT_EQ(0, rule_add(&d, &rule));
+	}
+	before = now_us();
+	EXPECT_EQ(0, fsync(d.fd));
+	EXPECT_LE(MMAPDEV_DELAY_MAX, now_us() - before);
+	EXPECT_GT(5 * MMAPDEV_DELAY_MAX, now_us() - before);
+	durable_close(&d);
+}
+
 /* The first error ends the search; what is behind it has not matched. */
 TEST_F(inject, first_rule_that_fails_wins)
 {
@@ -1041,6 +1064,52 @@ TEST_F(inject, delay_is_waited_for_before_the_error_of_another_rule)
 	EXPECT_EQ(EIO, errno);
 	EXPECT_LE(30000, now_us() - before);
 	EXPECT_EQ(1, rule_get(&self->d, rule.id).hits);
+}
+
+static int msync_first(void *arg, struct turn *t)
+{
+	unsigned char *p = arg;
+
+	if (turn_done(t) || turn_wait(t))
+		return 1;
+	return msync(p, getpagesize(), MS_SYNC) ? 2 : 0;
+}
+
+/* It may have locks that others wait for. */
+TEST_F(inject, delay_ends_when_its_task_is_killed)
+{
+	long long before = now_us();
+	struct hold h;
+
+	self->p[0] = 'x';
+	ASSERT_EQ(0, hold_start(&h, self->d.fd, MMAPDEV_EVENT_FLUSH,
+				MMAPDEV_DELAY_MAX / 1000, msync_first, self->p));
+	ASSERT_EQ(0, kill(h.c.pid, SIGKILL));
+	EXPECT_EQ(128 + SIGKILL, hold_end(&h));
+	EXPECT_GT(MMAPDEV_DELAY_MAX, now_us() - before);
+}
+
+/* One object's rules do not slow down those who sync everybody's. */
+TEST_F(inject, delays_are_not_for_a_sync_of_everything)
+{
+	int events[] = { MMAPDEV_EVENT_WRITEBACK, MMAPDEV_EVENT_FLUSH };
+	uint64_t id[2];
+
+	for (int i = 0; i < 2; i++) {
+		struct mmapdev_rule rule = {
+			.event = events[i],
+			.action = MMAPDEV_ACTION_DELAY,
+			.delay_us = 1000000,
+		};
+
+		ASSERT_EQ(0, rule_add(&self->d, &rule));
+		id[i] = rule.id;
+	}
+	self->p[0] = 'x';
+	sync();
+	EXPECT_STREQ("........", durable_unsynced(&self->d, DURABLE_PAGES));
+	for (int i = 0; i < 2; i++)
+		EXPECT_EQ(0, rule_get(&self->d, id[i]).hits);
 }
 
 int main(int argc, char **argv)
