@@ -12,6 +12,7 @@
 
 #include "child.h"
 #include "durable.h"
+#include "hold.h"
 #include "knob.h"
 #include "slow.h"
 #include "trap.h"
