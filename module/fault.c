@@ -12,7 +12,8 @@
 
 static enum mmapdev_event fault_kind(const struct vm_fault *vmf)
 {
-	if (vmf->vma->vm_flags & VM_SHARED)
+	/* Not VM_SHARED, which one that can only be read does not have. */
+	if (vmf->vma->vm_flags & VM_MAYSHARE)
 		return vmf->flags & FAULT_FLAG_WRITE ?
 			MMAPDEV_FAULT_SHARED_WRITE : MMAPDEV_FAULT_SHARED_READ;
 	return vmf->cow_page ?

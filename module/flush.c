@@ -189,6 +189,14 @@ static void fail(struct mmapdev_store *store, unsigned long index,
 	folio_put(folio);
 }
 
+static void count_bytes(struct mmapdev_store *store, unsigned int pages)
+{
+	if (store->inode)
+		mmapdev_count(mmapdev_object_of(store->inode),
+			      MMAPDEV_BYTES_FLUSHED,
+			      (unsigned long)pages << PAGE_SHIFT);
+}
+
 /*
  * Give the image what is to be flushed. What it does not take is passed by, so that
  * nothing else is lost. Return the first error.
@@ -206,6 +214,7 @@ static int write_all(struct mmapdev_store *store, unsigned long first,
 		done = store->ops->write(store, batch.index, batch.pages,
 					 batch.n, &err);
 		mark_flushed(store, &batch, done);
+		count_bytes(store, done);
 		if (done < batch.n) {
 			ret = ret ?: err;
 			mmapdev_store_error(store, err);
@@ -219,13 +228,11 @@ static int write_all(struct mmapdev_store *store, unsigned long first,
 	return ret;
 }
 
-/* Settle what survives, or give up what does not. Return how many pages. */
-static unsigned long settle_all(struct mmapdev_store *store,
-				unsigned long first, unsigned long last,
-				xa_mark_t mark, int err)
+/* Settle what survives, or give up what does not. */
+static void settle_all(struct mmapdev_store *store, unsigned long first,
+		       unsigned long last, xa_mark_t mark, int err)
 {
 	struct batch batch = { .index = first };
-	unsigned long pages = 0;
 	unsigned int i;
 
 	while (batch_find(store, &batch, last, mark)) {
@@ -233,12 +240,12 @@ static unsigned long settle_all(struct mmapdev_store *store,
 			settle(store, &batch);
 		for (i = 0; err && i < batch.n; i++)
 			fail(store, batch.index + i, batch.pages[i]);
-		pages += batch.n;
+		if (!store->ops->write)
+			count_bytes(store, batch.n);
 		batch_put(&batch);
 		batch.index += batch.n;
 		cond_resched();
 	}
-	return pages;
 }
 
 /* Take from the image what holes hide. What fails is tried again. */
@@ -294,7 +301,6 @@ static int flush_locked(struct mmapdev_store *store, loff_t from, loff_t to)
 	bool events = store->taken || needs_size(store, to);
 	unsigned long first = store->taken ? 0 : from >> PAGE_SHIFT;
 	unsigned long last = store->taken ? ULONG_MAX : to >> PAGE_SHIFT;
-	unsigned long pages;
 	int err = 0, ret;
 
 	if (store->taken) {
@@ -326,14 +332,11 @@ static int flush_locked(struct mmapdev_store *store, loff_t from, loff_t to)
 		WRITE_ONCE(store->failed, ret);
 		if (ret)
 			mmapdev_store_error(store, ret);
-		pages = settle_all(store, 0, ULONG_MAX, FLUSHED, ret);
+		settle_all(store, 0, ULONG_MAX, FLUSHED, ret);
 		err = err ?: ret;
 	} else {	/* whose punch cannot fail */
-		pages = settle_all(store, first, last, TO_FLUSH, 0);
+		settle_all(store, first, last, TO_FLUSH, 0);
 	}
-	if (store->inode)
-		mmapdev_count(mmapdev_object_of(store->inode),
-			      MMAPDEV_BYTES_FLUSHED, pages << PAGE_SHIFT);
 	return err;
 }
 

@@ -138,7 +138,7 @@ static int reserve(struct mmapdev_store *store, pgoff_t index, gfp_t gfp,
  */
 int mmapdev_store_reserve(struct mmapdev_store *store, pgoff_t index, gfp_t gfp)
 {
-	return reserve(store, index, gfp, jiffies | 1);
+	return reserve(store, index, gfp, jiffies ?: ULONG_MAX);
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_reserve);
 
@@ -246,7 +246,7 @@ void mmapdev_store_write_zeros(struct mmapdev_store *store, pgoff_t index)
 	lockdep_assert_held(&store->lock);
 
 	clear_highpage(page);
-	set_page_private(page, jiffies | 1);
+	set_page_private(page, jiffies ?: ULONG_MAX);
 	publish(store, index, page);
 }
 

@@ -213,11 +213,15 @@ static bool is_short(struct mmapdev_store *store)
 	       i_size_read(host_of(store)) < store->size;
 }
 
-/* How many of the pages' bytes are before the end, of the object and the image. */
+/*
+ * How many of the pages' bytes are before the end. A device has what is past that of
+ * the object, too: there the zeros at the end of a page have to go.
+ */
 static size_t bytes_before_end(struct mmapdev_store *store, loff_t pos,
 			       unsigned int n)
 {
-	loff_t end = min(READ_ONCE(store->end), store->capacity);
+	loff_t end = S_ISBLK(host_of(store)->i_mode) ?
+		     store->capacity : READ_ONCE(store->end);
 
 	return clamp_t(loff_t, end - pos, 0, (loff_t)n << PAGE_SHIFT);
 }

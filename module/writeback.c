@@ -11,6 +11,7 @@
 #include "mmapdev.h"
 
 #include <linux/pagemap.h>
+#include <linux/sched.h>
 #include <linux/writeback.h>
 
 #include "compat.h"
@@ -41,11 +42,11 @@ int mmapdev_folio_dirty(struct inode *inode, struct folio *folio)
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_folio_dirty);
 
-/* Only the object's own users, by fsync and its kin, wait for its rules. */
+/* Only the object's own users, by fsync and its kin, wait for its rules: no worker. */
 static int injected(struct inode *inode, struct writeback_control *wbc,
 		    loff_t pos)
 {
-	if (wbc->sync_mode == WB_SYNC_ALL && !wbc->for_sync)
+	if (!wbc->for_sync && !(current->flags & PF_KTHREAD))
 		return mmapdev_inject(inode, MMAPDEV_EVENT_WRITEBACK, pos);
 	return mmapdev_inject_error(inode, MMAPDEV_EVENT_WRITEBACK, pos);
 }
