@@ -124,20 +124,24 @@ static size_t transfer(struct file *file, loff_t pos, struct bio_vec *bvecs,
 	unsigned int n = DIV_ROUND_UP(length, PAGE_SIZE);
 	struct iov_iter iter;
 	struct kiocb kiocb;
+	size_t done = 0;
 	ssize_t ret = 0;
 
-	iov_iter_bvec(&iter, direction, bvecs, n, length);
 	init_sync_kiocb(&kiocb, file);
 	kiocb.ki_pos = pos;
-	while (iov_iter_count(&iter)) {
+	while (done < length) {
+		/* Anew: a call that fails may have taken from it all the same. */
+		iov_iter_bvec(&iter, direction, bvecs, n, length);
+		iov_iter_advance(&iter, done);
 		ret = direction == WRITE ?
 			file->f_op->write_iter(&kiocb, &iter) :
 			file->f_op->read_iter(&kiocb, &iter);
 		if (ret <= 0)
 			break;
+		done += ret;
 	}
 	*err = min_t(ssize_t, ret, 0);
-	return length - iov_iter_count(&iter);
+	return done;
 }
 
 /* As read(2) would. */
