@@ -185,10 +185,11 @@ static int file_load(struct mmapdev_store *store, pgoff_t index,
 {
 	struct file *file = file_of(store)->file;
 	loff_t pos = (loff_t)index << PAGE_SHIFT;
+	/* Looked at once: a flush moves it. */
 	loff_t expected = min_t(loff_t, PAGE_SIZE, READ_ONCE(store->size) - pos);
 	int err;
 
-	if (!file_has(store, index))
+	if (expected <= 0)
 		return 0;
 	if (file->f_mapping->a_ops->read_folio)
 		err = load_cached(file, index, page);
