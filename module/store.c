@@ -24,6 +24,22 @@ static bool is_written(struct mmapdev_store *store, pgoff_t index)
 	return entry && entry_is_written(entry);
 }
 
+/* What was written, with a reference, or NULL: a reservation has no bytes. */
+static struct page *find_written(struct mmapdev_store *store, pgoff_t index)
+{
+	struct page *page = NULL;
+	void *entry;
+
+	xa_lock(&store->pending);
+	entry = xa_load(&store->pending, index);
+	if (entry && entry_is_written(entry)) {
+		page = entry_page(entry);
+		get_page(page);
+	}
+	xa_unlock(&store->pending);
+	return page;
+}
+
 /**
  * mmapdev_store_image_shows - is there a page of the image, and no hole over it?
  * @store: the store
@@ -79,7 +95,7 @@ int mmapdev_store_load(struct mmapdev_store *store, struct folio *folio)
 	int err;
 
 	if (is_written(store, index)) {
-		page = mmapdev_store_find_page(&store->pending, index);
+		page = find_written(store, index);	/* or a flush was faster */
 		if (page) {
 			copy_highpage(folio_page(folio, 0), page);
 			put_page(page);
