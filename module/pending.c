@@ -49,7 +49,10 @@ static struct page *find_reserved(struct mmapdev_store *store, pgoff_t index)
 	return page;
 }
 
-/* Put a reservation where there is none. */
+/*
+ * Put a reservation where there is none: -EEXIST if there is one by now, left by a
+ * flush that failed.
+ */
 static int put_reserved(struct mmapdev_store *store, pgoff_t index,
 			struct page *page, gfp_t gfp)
 {
@@ -60,7 +63,9 @@ static int put_reserved(struct mmapdev_store *store, pgoff_t index,
 	do {
 		xas_lock(&xas);
 		entry = xas_load(&xas);
-		if (entry) {
+		if (entry && entry_reserved(entry)) {
+			xas_set_err(&xas, -EEXIST);
+		} else if (entry) {
 			list_add(&page->lru, &entry_page(entry)->lru);
 		} else {
 			xas_store(&xas, page);
@@ -118,7 +123,7 @@ static int reserve(struct mmapdev_store *store, pgoff_t index, gfp_t gfp,
 	err = put_reserved(store, index, page, gfp);
 	if (err) {
 		mmapdev_store_free_page(page);
-		return err;
+		return err == -EEXIST ? 0 : err;
 	}
 	/* After: a flush keeps room in the image where it finds an entry. */
 	err = store->ops->reserve(store, index, gfp);
