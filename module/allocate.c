@@ -164,6 +164,18 @@ static void zero_part(struct folio *folio, const struct stored_range *range)
 	folio_zero_range(folio, offset_in_folio(folio, from), to - from);
 }
 
+static void unreserve_stored(struct inode *inode, struct mmapdev_store *store,
+			     pgoff_t index)
+{
+	struct folio *folio = mmapdev_folio_find(inode->i_mapping, index);
+
+	mmapdev_store_unreserve_spare(store, index);
+	if (folio) {
+		folio_unlock(folio);
+		folio_put(folio);
+	}
+}
+
 /* Everything is reserved. A page that is loaded again comes from memory. */
 static int give_stored(struct inode *inode, struct mmapdev_store *store,
 		       const struct stored_range *range, pgoff_t index)
@@ -216,7 +228,7 @@ static int allocate_stored(struct inode *inode, struct mmapdev_store *store,
 		cond_resched();
 	}
 	while (err && index-- > first) {
-		mmapdev_store_unreserve_spare(store, index);
+		unreserve_stored(inode, store, index);
 		cond_resched();
 	}
 	if (!err && zero)

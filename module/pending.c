@@ -170,7 +170,8 @@ EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_reserve_spare);
  *
  * A reservation that was there before stays.
  *
- * Context: As mmapdev_store_reserve_spare(), whose locks were held since.
+ * Context: As mmapdev_store_reserve_spare(), whose locks were held since; the folio
+ *	at @index, if there is one, is locked: its writeback may be using it.
  */
 void mmapdev_store_unreserve_spare(struct mmapdev_store *store, pgoff_t index)
 {
