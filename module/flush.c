@@ -290,10 +290,12 @@ static bool needs_size(struct mmapdev_store *store, loff_t to)
  */
 bool mmapdev_store_is_clean(struct mmapdev_store *store)
 {
-	return !xa_marked(&store->pending, TO_FLUSH) &&
-	       !xa_marked(&store->pending, FLUSHED) &&
-	       !READ_ONCE(store->taken) && !READ_ONCE(store->failed) &&
-	       READ_ONCE(store->size) == READ_ONCE(store->end);
+	if (xa_marked(&store->pending, TO_FLUSH) ||
+	    xa_marked(&store->pending, FLUSHED) || READ_ONCE(store->taken) ||
+	    READ_ONCE(store->size) != READ_ONCE(store->end))
+		return false;
+	smp_rmb();	/* pairs with flush_locked() */
+	return !READ_ONCE(store->failed);
 }
 
 static int flush_locked(struct mmapdev_store *store, loff_t from, loff_t to)
@@ -303,6 +305,10 @@ static int flush_locked(struct mmapdev_store *store, loff_t from, loff_t to)
 	unsigned long last = store->taken ? ULONG_MAX : to >> PAGE_SHIFT;
 	int err = 0, ret;
 
+	/* Nothing of what follows is durable before the image's sync. */
+	if (store->ops->sync)
+		WRITE_ONCE(store->failed, true);
+	smp_wmb();	/* pairs with mmapdev_store_is_clean() */
 	if (store->taken) {
 		err = punch_all(store);
 		if (err)

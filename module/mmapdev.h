@@ -133,7 +133,7 @@ struct mmapdev_object {
  * @hidden_pages: pages of the image that @holes hides
  * @taken: bytes were taken away, by a truncation, a punch or zeroing, and the
  *	image may still have them; written with @lock held
- * @failed: the image's last sync failed; written with @lock held
+ * @failed: the image's last sync failed or is to come; written with @lock held
  * @size: end of file after a power cut; written with @lock held
  * @end: end of file of the object
  * @capacity: the largest size that the image can have
