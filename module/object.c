@@ -71,6 +71,8 @@ static void object_evict_inode(struct inode *inode)
 	spin_lock(&durable_objects_lock);
 	list_del_init(&object->durable_objects);
 	spin_unlock(&durable_objects_lock);
+	/* Before what follows: a task that is killed waits for none of them. */
+	mmapdev_inject_remove(inode, 0);
 	/* What an image in a file does not get now is lost. */
 	if (object->store && object->store->ops->kind == MMAPDEV_STORE_FILE)
 		filemap_write_and_wait(&inode->i_data);
@@ -78,7 +80,6 @@ static void object_evict_inode(struct inode *inode)
 	if (object->store)
 		object->store->inode = NULL;
 	clear_inode(inode);
-	mmapdev_inject_remove(inode, 0);
 	mmapdev_store_free(object->store);
 	if (S_ISREG(inode->i_mode))	/* not the filesystem's root */
 		atomic_long_dec(&object_count);
