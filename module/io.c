@@ -168,6 +168,7 @@ static ssize_t write_page(struct inode *inode, loff_t pos,
 ssize_t mmapdev_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct inode *inode = iocb->ki_filp->f_mapping->host;
+	unsigned long cuts;
 	ssize_t done = 0;
 	ssize_t ret;
 
@@ -195,6 +196,14 @@ ssize_t mmapdev_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		}
 		cond_resched();
 	}
+	cuts = READ_ONCE(mmapdev_object_of(inode)->cuts);
 	inode_unlock(inode);
-	return done ? generic_write_sync(iocb, done) : ret;
+	if (!done)
+		return ret;
+	ret = generic_write_sync(iocb, done);
+	/* A power cut before the sync took what that was to make durable. */
+	if (ret > 0 && iocb_is_dsync(iocb) &&
+	    cuts != READ_ONCE(mmapdev_object_of(inode)->cuts))
+		ret = -EIO;
+	return ret;
 }
