@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Stores and users that mean no good: a file system that fails and does not answer,
+ * rules that delay, tasks that are killed.
+ */
+#include "harness.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#include "child.h"
+#include "durable.h"
+#include "fuse.h"
+#include "user.h"
+
+#define PAGES	8
+
+static bool ends_within(struct child *c, int seconds)
+{
+	struct pollfd p = { .fd = c->from, .events = POLLIN };
+
+	return poll(&p, 1, seconds * 1000) == 1;
+}
+
+static bool dies_within(struct child *c, int seconds)
+{
+	for (int ms = 0; ms < seconds * 1000; ms += 10) {
+		siginfo_t info = {};
+
+		if (!waitid(P_PID, c->pid, &info, WEXITED | WNOHANG | WNOWAIT) &&
+		    info.si_pid == c->pid)
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+FIXTURE(fuse) {
+	struct fuse_server server;
+	struct durable d;
+	int file;
+	size_t page;
+};
+
+FIXTURE_VARIANT(fuse) {
+	int open_flags;
+};
+
+FIXTURE_VARIANT_ADD(fuse, cached) { .open_flags = 0 };
+FIXTURE_VARIANT_ADD(fuse, direct) { .open_flags = FOPEN_DIRECT_IO };
+
+FIXTURE_SETUP(fuse)
+{
+	self->page = getpagesize();
+	if (fuse_start(&self->server, PAGES * self->page))
+		SKIP(return, "no FUSE: %s", strerror(errno));
+	self->server.state->open_flags = variant->open_flags;
+	self->file = openat(self->server.root, "f", O_RDWR);
+	ASSERT_GE(self->file, 0) TH_LOG("%s", strerror(errno));
+	self->d.kind = ON_EXT4;
+	self->d.backing = -1;
+	self->d.fd = durable_over(self->file, 0, 0);
+	ASSERT_GE(self->d.fd, 0) TH_LOG("%s", strerror(errno));
+}
+
+FIXTURE_TEARDOWN(fuse)
+{
+	if (self->server.pid <= 0)
+		return;
+	self->server.state->hold = 0;
+	durable_close(&self->d);
+	close(self->file);
+	fuse_stop(&self->server);
+}
+
+TEST_F(fuse, store_that_fails_a_write_is_told)
+{
+	ASSERT_EQ(0, page_write(self->d.fd, 2, 'x'));
+	self->server.state->write_error = EIO;
+	errno = 0;
+	EXPECT_EQ(-1, fsync(self->d.fd));
+	EXPECT_EQ(EIO, errno);
+	EXPECT_GE(self->server.state->writes, 1);
+	EXPECT_EQ(0, self->server.state->bytes[2 * self->page]);
+}
+
+static int fsync_once(void *arg, struct turn *t)
+{
+	struct durable *d = arg;
+
+	if (turn_wait(t))
+		return 1;
+	if (fsync(d->fd))
+		return 2;
+	return turn_done(t) ? 3 : 0;
+}
+
+/* Two syncs of one event: neither says that it is durable before it is. */
+TEST_F(fuse, sync_beside_another_waits_for_the_store)
+{
+	struct child first = child_start(fsync_once, &self->d);
+	struct child second = child_start(fsync_once, &self->d);
+
+	ASSERT_EQ(0, durable_fill(&self->d, PAGES));
+	ASSERT_EQ(0, ftruncate(self->d.fd, 4 * self->page));
+	self->server.state->hold = FUSE_FSYNC;
+	ASSERT_EQ(0, child_go(&first));
+	for (int ms = 0; !self->server.state->held && ms < 20000; ms++)
+		usleep(1000);
+	ASSERT_EQ(1, self->server.state->held);
+	ASSERT_EQ(0, child_go(&second));
+	EXPECT_FALSE(ends_within(&second, 2));
+	self->server.state->fsync_error = EIO;
+	self->server.state->hold = 0;
+	EXPECT_EQ(2, child_end(&first));
+	EXPECT_EQ(2, child_end(&second));
+}
+
+static int hold_until_killed(void *arg, struct turn *t)
+{
+	struct durable *d = arg;
+
+	if (page_write(d->fd, 2, 'x') || turn_done(t))
+		return 1;
+	pause();
+	return 0;
+}
+
+/* Direct I/O into a mapping that ends after the cut. */
+/* Rules of somebody else's object. */
+FIXTURE(others) {
+	struct durable d;
+	struct durable other;
+	size_t page;
+};
+
+FIXTURE_SETUP(others)
+{
+	self->page = getpagesize();
+	self->d = durable_new(MEMORY, PAGES * self->page, 0);
+	self->other = durable_new(MEMORY, PAGES * self->page, 0);
+	ASSERT_GE(self->d.fd, 0);
+	ASSERT_GE(self->other.fd, 0);
+	ASSERT_EQ(0, durable_fill(&self->d, PAGES));
+}
+
+FIXTURE_TEARDOWN(others)
+{
+	durable_close(&self->d);
+	durable_close(&self->other);
+}
+
+static uint64_t delay(const struct durable *d, int event)
+{
+	struct mmapdev_rule rule = {
+		.event = event,
+		.action = MMAPDEV_ACTION_DELAY,
+		.delay_us = MMAPDEV_DELAY_MAX,
+	};
+
+	return ioctl(d->fd, MMAPDEV_IOC_ADD_RULE, &rule) ? 0 : rule.id;
+}
+
+/* A rule that delays writeback does not keep a killed task from ending. */
+TEST_F(others, killed_last_user_is_not_delayed)
+{
+	struct durable d = durable_new(ON_TMPFS, PAGES * self->page, 0);
+	struct child c;
+
+	ASSERT_GE(d.fd, 0);
+	ASSERT_EQ(0, page_write(d.fd, 4, 'x'));
+	ASSERT_EQ(0, page_write(d.fd, 5, 'x'));
+	ASSERT_EQ(0, page_write(d.fd, 6, 'x'));
+	ASSERT_NE(0, delay(&d, MMAPDEV_EVENT_WRITEBACK));
+	c = child_start(hold_until_killed, &d);
+	ASSERT_EQ(0, child_done(&c));
+	durable_close(&d);
+	ASSERT_EQ(0, kill(c.pid, SIGKILL));
+	EXPECT_TRUE(dies_within(&c, 8));
+	child_end(&c);
+}
+
+/* A write with O_SYNC that has been told of is there, whatever cuts come. */
+static volatile int stop;
+
+static void *cutter(void *arg)
+{
+	int fd = *(int *)arg;
+
+	while (!stop)
+		crash_call(fd, MMAPDEV_CRASH_REVERT);
+	return NULL;
+}
+
+TEST_F(others, synced_write_survives_cuts_that_come_meanwhile)
+{
+	int fd = durable_open(&self->d, O_RDWR | O_SYNC);
+	pthread_t t;
+	int lost = 0;
+
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, pthread_create(&t, NULL, cutter, &self->d.fd));
+	for (int i = 0; i < 30000; i++) {
+		int got = 0;
+
+		if (pwrite(fd, &i, sizeof(i), 0) != sizeof(i))
+			continue;
+		ASSERT_EQ(sizeof(got), pread(fd, &got, sizeof(got), 0));
+		if (got == i)
+			continue;
+		/* For good: it is no load that was slow. */
+		ASSERT_EQ(sizeof(got), pread(fd, &got, sizeof(got), 0));
+		lost += got != i;
+	}
+	stop = 1;
+	pthread_join(t, NULL);
+	EXPECT_EQ(0, lost);
+	close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	ext4_prepare();
+	return test_harness_run(argc, argv);
+}
