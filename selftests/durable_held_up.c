@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What does not hold yet: stores and users that mean no good, and others who have
+ * to wait for them or lose by them.
+ */
+#include "harness.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#include "child.h"
+#include "durable.h"
+#include "fuse.h"
+#include "user.h"
+
+#define PAGES	8
+
+static bool ends_within(struct child *c, int seconds)
+{
+	struct pollfd p = { .fd = c->from, .events = POLLIN };
+
+	return poll(&p, 1, seconds * 1000) == 1;
+}
+
+static bool dies_within(struct child *c, int seconds)
+{
+	for (int ms = 0; ms < seconds * 1000; ms += 10) {
+		siginfo_t info = {};
+
+		if (!waitid(P_PID, c->pid, &info, WEXITED | WNOHANG | WNOWAIT) &&
+		    info.si_pid == c->pid)
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+FIXTURE(fuse) {
+	struct fuse_server server;
+	struct durable d;
+	int file;
+	size_t page;
+};
+
+FIXTURE_VARIANT(fuse) {
+	int open_flags;
+};
+
+FIXTURE_VARIANT_ADD(fuse, cached) { .open_flags = 0 };
+FIXTURE_VARIANT_ADD(fuse, direct) { .open_flags = FOPEN_DIRECT_IO };
+
+FIXTURE_SETUP(fuse)
+{
+	self->page = getpagesize();
+	if (fuse_start(&self->server, PAGES * self->page))
+		SKIP(return, "no FUSE: %s", strerror(errno));
+	self->server.state->open_flags = variant->open_flags;
+	self->file = openat(self->server.root, "f", O_RDWR);
+	ASSERT_GE(self->file, 0) TH_LOG("%s", strerror(errno));
+	self->d.kind = ON_EXT4;
+	self->d.backing = -1;
+	self->d.fd = durable_over(self->file, 0, 0);
+	ASSERT_GE(self->d.fd, 0) TH_LOG("%s", strerror(errno));
+}
+
+FIXTURE_TEARDOWN(fuse)
+{
+	if (self->server.pid <= 0)
+		return;
+	self->server.state->hold = 0;
+	durable_close(&self->d);
+	close(self->file);
+	fuse_stop(&self->server);
+}
+
+/* What was synced is there after it was reclaimed, and after a cut. */
+TEST_F(fuse, store_is_read_as_it_was_written)
+{
+	ASSERT_EQ(0, durable_fill(&self->d, PAGES));
+	ASSERT_EQ(0, posix_fadvise(self->d.fd, 0, 0, POSIX_FADV_DONTNEED));
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+	ASSERT_EQ(0, page_write(self->d.fd, 2, 'x'));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	EXPECT_EQ('x', self->server.state->bytes[2 * self->page]);
+	ASSERT_EQ(0, posix_fadvise(self->d.fd, 0, 0, POSIX_FADV_DONTNEED));
+	EXPECT_STREQ("abxdefgh", file_bytes(self->d.fd));
+	ASSERT_EQ(0, durable_cut(&self->d));
+	EXPECT_STREQ("abxdefgh", file_bytes(self->d.fd));
+}
+
+static int hold_until_killed(void *arg, struct turn *t)
+{
+	struct durable *d = arg;
+
+	if (page_write(d->fd, 2, 'x') || turn_done(t))
+		return 1;
+	pause();
+	return 0;
+}
+
+/* Killed, the last user of an object ends though the store does not answer. */
+TEST_F(fuse, killed_last_user_does_not_wait_for_the_store)
+{
+	struct child c = child_start(hold_until_killed, &self->d);
+
+	ASSERT_EQ(0, child_done(&c));
+	ASSERT_EQ(0, close(self->d.fd));
+	self->d.fd = -1;
+	self->server.state->hold = FUSE_WRITE;
+	ASSERT_EQ(0, kill(c.pid, SIGKILL));
+	EXPECT_TRUE(dies_within(&c, 20));
+	self->server.state->hold = 0;
+	EXPECT_EQ(128 + SIGKILL, child_end(&c));
+}
+
+struct direct_task {
+	int from;
+	unsigned char *to;
+	size_t n;
+};
+
+static int read_direct(void *arg, struct turn *t)
+{
+	struct direct_task *s = arg;
+	ssize_t n;
+
+	if (turn_wait(t))
+		return 1;
+	n = pread(s->from, s->to, s->n, 0);
+	return n == (ssize_t)s->n ? 0 : 2;
+}
+
+/* Direct I/O into a mapping that ends after the cut. */
+TEST_F(fuse, direct_read_that_a_cut_overtakes_does_not_reach_the_object)
+{
+	struct durable d = durable_new(MEMORY, PAGES * self->page, 0);
+	struct direct_task s = { .n = self->page };
+	struct child c;
+
+	ASSERT_EQ(0, durable_fill(&d, PAGES));
+	memset(self->server.state->bytes, 'Z', self->page);
+	s.from = openat(self->server.root, "f", O_RDWR | O_DIRECT);
+	ASSERT_GE(s.from, 0);
+	s.to = mmap(NULL, PAGES * self->page, RW, MAP_SHARED, d.fd, 0);
+	ASSERT_NE(MAP_FAILED, s.to);
+	self->server.state->hold = FUSE_READ;
+	c = child_start(read_direct, &s);
+	ASSERT_EQ(0, child_go(&c));
+	for (int ms = 0; !self->server.state->held && ms < 20000; ms++)
+		usleep(1000);
+	ASSERT_EQ(1, self->server.state->held);
+	ASSERT_EQ(0, fsync(d.fd));
+	ASSERT_EQ(0, durable_cut(&d));
+	EXPECT_STREQ("abcdefgh", file_bytes(d.fd));
+	self->server.state->hold = 0;
+	child_end(&c);
+	EXPECT_STREQ("abcdefgh", file_bytes(d.fd));
+	EXPECT_STREQ("cccccccc", durable_states(&d, PAGES));
+	durable_close(&d);
+}
+
+/* Rules of somebody else's object. */
+FIXTURE(others) {
+	struct durable d;
+	struct durable other;
+	size_t page;
+};
+
+FIXTURE_SETUP(others)
+{
+	self->page = getpagesize();
+	self->d = durable_new(MEMORY, PAGES * self->page, 0);
+	self->other = durable_new(MEMORY, PAGES * self->page, 0);
+	ASSERT_GE(self->d.fd, 0);
+	ASSERT_GE(self->other.fd, 0);
+	ASSERT_EQ(0, durable_fill(&self->d, PAGES));
+}
+
+FIXTURE_TEARDOWN(others)
+{
+	durable_close(&self->d);
+	durable_close(&self->other);
+}
+
+static uint64_t delay(const struct durable *d, int event)
+{
+	struct mmapdev_rule rule = {
+		.event = event,
+		.action = MMAPDEV_ACTION_DELAY,
+		.delay_us = MMAPDEV_DELAY_MAX,
+	};
+
+	return ioctl(d->fd, MMAPDEV_IOC_ADD_RULE, &rule) ? 0 : rule.id;
+}
+
+static int rule_met(const struct durable *d, uint64_t id)
+{
+	struct mmapdev_rule rule = { .id = id };
+
+	do {
+		if (ioctl(d->fd, MMAPDEV_IOC_GET_RULE, &rule))
+			return -1;
+	} while (!rule.hits && !usleep(1000));
+	return 0;
+}
+
+struct task {
+	struct durable *d;
+	int (*call)(struct durable *d);
+};
+
+static int do_call(void *arg, struct turn *t)
+{
+	struct task *s = arg;
+
+	if (turn_wait(t) || s->call(s->d))
+		return 1;
+	return turn_done(t) ? 3 : 0;
+}
+
+static int by_allocate(struct durable *d)
+{
+	return fallocate(d->fd, 0, 0, 64 * getpagesize());
+}
+
+static int by_fsync(struct durable *d)
+{
+	return fsync(d->fd);
+}
+
+static int by_sync(struct durable *d)
+{
+	sync();
+	return 0;
+}
+
+static int by_syncfs(struct durable *d)
+{
+	return syncfs(d->fd);
+}
+
+#define TAKES(c, seconds) do {						\
+	EXPECT_TRUE(ends_within(&(c), seconds));			\
+	kill((c).pid, SIGKILL);						\
+	child_end(&(c));						\
+} while (0)
+
+TEST_F(others, delayed_allocation_does_not_hold_up_sync)
+{
+	uint64_t id = delay(&self->d, MMAPDEV_EVENT_ALLOCATE);
+	struct task a = { &self->d, by_allocate };
+	struct task b = { &self->other, by_sync };
+	struct child x, y;
+
+	ASSERT_NE(0, id);
+	x = child_start(do_call, &a);
+	y = child_start(do_call, &b);
+	ASSERT_EQ(0, child_go(&x));
+	ASSERT_EQ(0, rule_met(&self->d, id));
+	ASSERT_EQ(0, child_go(&y));
+	EXPECT_TRUE(ends_within(&y, 30));
+	kill(x.pid, SIGKILL);
+	child_end(&x);
+	kill(y.pid, SIGKILL);
+	child_end(&y);
+}
+
+TEST_F(others, delayed_writeback_does_not_hold_up_syncfs)
+{
+	struct task b = { &self->other, by_syncfs };
+	struct child y = child_start(do_call, &b);
+
+	for (int i = 0; i < PAGES; i++)
+		ASSERT_EQ(0, page_write(self->d.fd, i, 'x'));
+	ASSERT_NE(0, delay(&self->d, MMAPDEV_EVENT_WRITEBACK));
+	ASSERT_EQ(0, child_go(&y));
+	TAKES(y, 8);
+}
+
+TEST_F(others, delayed_writeback_of_an_fsync_does_not_hold_up_sync)
+{
+	struct task a = { &self->d, by_fsync };
+	struct task b = { &self->other, by_sync };
+	struct child x = child_start(do_call, &a);
+	struct child y = child_start(do_call, &b);
+	uint64_t id;
+
+	for (int i = 0; i < PAGES; i++)
+		ASSERT_EQ(0, page_write(self->d.fd, i, 'x'));
+	id = delay(&self->d, MMAPDEV_EVENT_WRITEBACK);
+	ASSERT_EQ(0, child_go(&x));
+	ASSERT_EQ(0, rule_met(&self->d, id));
+	ASSERT_EQ(0, child_go(&y));
+	TAKES(y, 6);
+	kill(x.pid, SIGKILL);
+	child_end(&x);
+}
+
+int main(int argc, char **argv)
+{
+	ext4_prepare();
+	return test_harness_run(argc, argv);
+}
