@@ -24,7 +24,7 @@
  *         folio lock			(as above; writeback of an edge)
  *           store->pending.xa_lock	(pending: any change of an entry)
  *
- *   the image's file's sb_writers	(store_file: a worker, before it flushes)
+ *   the image's file's sb_writers	(file_worker: before it flushes)
  *     store->lock			(flush, which holds no folio's lock)
  *       the image's file's locks	(store_file: write, fallocate, truncate)
  *       store->pending.xa_lock		(flush)
@@ -331,7 +331,10 @@ void mmapdev_store_init(struct mmapdev_store *store,
 void mmapdev_store_empty(struct mmapdev_store *store);
 void mmapdev_store_free(struct mmapdev_store *store);
 
-/* store_memory.c, store_file.c: its image; store_page.c: pages for it. */
+/*
+ * store_memory.c, store_file.c: its image; file_worker.c: who writes that;
+ * store_page.c: pages for it.
+ */
 struct mmapdev_store *mmapdev_memory_store(loff_t size);
 struct mmapdev_store *mmapdev_file_store(int fd);
 int mmapdev_file_flush_wait(struct list_head *begun);

@@ -6,84 +6,17 @@
  * worker at a flush, adjacent pages together, and synced at the end of it.
  */
 
-#include "mmapdev.h"
+#include "store_file.h"
 
-#include <linux/bvec.h>
-#include <linux/cred.h>
 #include <linux/falloc.h>
 #include <linux/file.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
-#include <linux/module.h>
 #include <linux/pagemap.h>
-#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
-#include <linux/workqueue.h>
 
 #include "compat.h"
-
-/**
- * struct file_store - an image in a file
- * @store: what the object knows of it
- * @file: the file, opened anew: no flag that the caller sets later counts
- * @queue: flushes, one at a time
- * @last: the flush that the store does not outlive
- * @over: completed by @last
- * @holders: of the store after its object is gone: @last, and the task that waits
- * @reaping: in the reaper's queue, if neither can free it
- * @bvecs: for one call, protected by the store's lock
- */
-struct file_store {
-	struct mmapdev_store store;
-	struct file *file;
-	struct workqueue_struct *queue;
-	struct work_struct last;
-	struct completion over;
-	atomic_t holders;
-	struct work_struct reaping;
-	struct bio_vec bvecs[MMAPDEV_FLUSH_BATCH];
-};
-
-/**
- * struct file_flush - a flush, by a worker
- * @work: in the store's queue
- * @store: the store
- * @inode: the object, which this holds
- * @from: first byte
- * @to: last byte
- * @err: what came of it
- * @over: completed then
- * @ref: held by the worker, and by the task that waits
- * @begun: in that task's list, if there are several
- */
-struct file_flush {
-	struct work_struct work;
-	struct mmapdev_store *store;
-	struct inode *inode;
-	loff_t from;
-	loff_t to;
-	int err;
-	struct completion over;
-	struct kref ref;
-	struct list_head begun;
-};
-
-/* How long sync(2) waits for images that may hang, all together. */
-#define PATIENCE	(5 * HZ)
-
-/* Frees stores whose last user could not wait for their last flush. */
-static struct workqueue_struct *reaper;
-
-static struct file_store *file_of(struct mmapdev_store *store)
-{
-	return container_of(store, struct file_store, store);
-}
-
-static struct inode *host_of(struct mmapdev_store *store)
-{
-	return file_of(store)->file->f_mapping->host;
-}
 
 static unsigned long file_pages(struct mmapdev_store *store)
 {
@@ -206,16 +139,6 @@ static int file_load(struct mmapdev_store *store, pgoff_t index,
 static int file_reserve(struct mmapdev_store *store, pgoff_t index, gfp_t gfp)
 {
 	return index < DIV_ROUND_UP_ULL(store->capacity, PAGE_SIZE) ? 0 : -ENOSPC;
-}
-
-/*
- * Has the file become shorter behind our back? Nothing is written past its end
- * then, and its end stays: bytes that it has lost would come back as zeros.
- */
-static bool is_short(struct mmapdev_store *store)
-{
-	return S_ISREG(host_of(store)->i_mode) &&
-	       i_size_read(host_of(store)) < store->size;
 }
 
 /*
@@ -345,191 +268,6 @@ static int file_sync(struct mmapdev_store *store)
 	return vfs_fsync(file_of(store)->file, 1);
 }
 
-/*
- * By a worker: no signal, limit or control group of the caller decides what is
- * written, and the rights are those with which the file was opened. A file system
- * that is about to freeze waits for its writers, so it is asked before the store
- * is locked.
- */
-static int flush_as_opener(struct mmapdev_store *store, loff_t from, loff_t to)
-{
-	struct file *file = file_of(store)->file;
-	const struct cred *cred = override_creds(file->f_cred);
-	int err;
-
-	file_start_write(file);
-	err = mmapdev_store_flush_now(store, from, to);
-	file_end_write(file);
-	revert_creds(cred);
-	return err;
-}
-
-static void flush_free(struct kref *ref)
-{
-	kfree(container_of(ref, struct file_flush, ref));
-}
-
-static void flush_run(struct work_struct *work)
-{
-	struct file_flush *flush = container_of(work, struct file_flush, work);
-	struct inode *inode = flush->inode;
-
-	flush->err = flush_as_opener(flush->store, flush->from, flush->to);
-	complete_all(&flush->over);
-	kref_put(&flush->ref, flush_free);
-	iput(inode);
-	/* The queue outlives this, and the module the queue: see file_free(). */
-	module_put(THIS_MODULE);
-}
-
-/* Begin a flush, which then goes on by itself. */
-static struct file_flush *flush_begin(struct mmapdev_store *store, loff_t from,
-				      loff_t to)
-{
-	struct file_flush *flush = kzalloc(sizeof(*flush), GFP_NOFS);
-
-	if (!flush)
-		return NULL;
-	INIT_WORK(&flush->work, flush_run);
-	init_completion(&flush->over);
-	kref_init(&flush->ref);
-	kref_get(&flush->ref);
-	flush->store = store;
-	flush->from = from;
-	flush->to = to;
-	flush->inode = store->inode;
-	ihold(flush->inode);
-	__module_get(THIS_MODULE);	/* the caller may be killed, and close it */
-	queue_work(file_of(store)->queue, &flush->work);
-	return flush;
-}
-
-static int file_flush(struct mmapdev_store *store, loff_t from, loff_t to)
-{
-	struct file_flush *flush;
-	int err;
-
-	if (mmapdev_store_is_clean(store) && !is_short(store))
-		return 0;
-	flush = flush_begin(store, from, to);
-	if (!flush)
-		return -ENOMEM;
-	err = wait_for_completion_killable(&flush->over);
-	if (!err)
-		err = flush->err;
-	kref_put(&flush->ref, flush_free);
-	return err ? (err == -ERESTARTSYS ? -EINTR : err) : 0;
-}
-
-static int file_begin(struct mmapdev_store *store, struct list_head *begun)
-{
-	struct file_flush *flush;
-
-	if (mmapdev_store_is_clean(store))
-		return 0;
-	flush = flush_begin(store, 0, LLONG_MAX);
-	if (!flush)
-		return -ENOMEM;
-	list_add_tail(&flush->begun, begun);
-	return 0;
-}
-
-/**
- * mmapdev_file_flush_wait - wait for flushes that were begun
- * @begun: struct file_flush; empty afterwards
- *
- * Waits until all are over, for a few seconds, or until the caller is killed; the
- * flushes go on.
- *
- * Context: May sleep.
- * Return: 0 or the first error; -EIO if they take longer; -EINTR if killed.
- */
-int mmapdev_file_flush_wait(struct list_head *begun)
-{
-	long left = PATIENCE;
-	struct file_flush *flush, *next;
-	int ret = 0;
-
-	list_for_each_entry_safe(flush, next, begun, begun) {
-		int err = -EIO;
-
-		if (left > 0)
-			left = wait_for_completion_killable_timeout(&flush->over,
-								    left);
-		if (left < 0)
-			err = -EINTR;
-		else if (completion_done(&flush->over))
-			err = flush->err;
-		ret = ret ?: err;
-		list_del(&flush->begun);
-		kref_put(&flush->ref, flush_free);
-	}
-	return ret;
-}
-
-static void file_free(struct file_store *file)
-{
-	destroy_workqueue(file->queue);
-	mmapdev_store_empty(&file->store);
-	fput(file->file);
-	kvfree(file);
-}
-
-static void reap(struct work_struct *work)
-{
-	file_free(container_of(work, struct file_store, reaping));
-	module_put(THIS_MODULE);
-}
-
-/* The task that let go of the object has gone, too. */
-static void let_reap(struct file_store *file)
-{
-	INIT_WORK(&file->reaping, reap);
-	queue_work(reaper, &file->reaping);
-}
-
-static void flush_last(struct work_struct *work)
-{
-	struct file_store *file = container_of(work, struct file_store, last);
-	int err = 0;
-
-	if (!mmapdev_store_is_clean(&file->store))
-		err = flush_as_opener(&file->store, 0, LLONG_MAX);
-	if (err)
-		pr_notice_ratelimited("mmapdev: the last bytes of an object were not stored (error %d)\n",
-				      err);
-	complete(&file->over);
-	if (atomic_dec_and_test(&file->holders))
-		let_reap(file);
-}
-
-/*
- * Last chance: what the file does not get now is lost. The caller waits until it
- * is there, or until it is killed; a worker, which may have had the last
- * reference, does not wait for itself.
- */
-static void file_release(struct mmapdev_store *store)
-{
-	struct file_store *file = file_of(store);
-	bool waited = false;
-
-	INIT_WORK(&file->last, flush_last);
-	init_completion(&file->over);
-	atomic_set(&file->holders, 2);
-	__module_get(THIS_MODULE);
-	queue_work(file->queue, &file->last);
-	if (!(current->flags & PF_KTHREAD))
-		waited = !wait_for_completion_killable(&file->over);
-	if (!atomic_dec_and_test(&file->holders))
-		return;
-	if (!waited) {
-		let_reap(file);
-		return;
-	}
-	file_free(file);
-	module_put(THIS_MODULE);
-}
-
 static const struct mmapdev_store_ops file_ops = {
 	.kind		= MMAPDEV_STORE_FILE,
 	.name		= "file",
@@ -539,13 +277,13 @@ static const struct mmapdev_store_ops file_ops = {
 	.count		= pages_between,
 	.load		= file_load,
 	.reserve	= file_reserve,
-	.flush		= file_flush,
-	.begin		= file_begin,
+	.flush		= mmapdev_file_flush,
+	.begin		= mmapdev_file_begin,
 	.write		= file_write,
 	.punch		= file_punch,
 	.resize		= file_resize,
 	.sync		= file_sync,
-	.release	= file_release,
+	.release	= mmapdev_file_release,
 };
 
 /*
@@ -597,6 +335,19 @@ static struct file *open_image(int fd)
 }
 
 /**
+ * mmapdev_file_image_close - let go of the file, and of what it did not get
+ * @file: the store, which is freed
+ *
+ * Context: Nobody uses its object, and no flush is under way; may sleep.
+ */
+void mmapdev_file_image_close(struct file_store *file)
+{
+	mmapdev_store_empty(&file->store);
+	fput(file->file);
+	kvfree(file);
+}
+
+/**
  * mmapdev_file_store - make a store of a file
  * @fd: the caller's descriptor of it
  *
@@ -617,12 +368,11 @@ struct mmapdev_store *mmapdev_file_store(int fd)
 	store = kvzalloc(sizeof(*store), GFP_KERNEL_ACCOUNT);
 	if (!store)
 		goto err_put;
-	store->queue = alloc_ordered_workqueue("mmapdev", 0);
-	if (!store->queue)
+	store->file = file;
+	if (mmapdev_file_worker_start(store))
 		goto err_free;
 	inode = file->f_mapping->host;
 	mmapdev_store_init(&store->store, &file_ops);
-	store->file = file;
 	store->store.size = i_size_read(inode);
 	store->store.capacity = S_ISBLK(inode->i_mode) ? store->store.size :
 				min_t(loff_t, inode->i_sb->s_maxbytes,
@@ -634,23 +384,4 @@ err_free:
 err_put:
 	fput(file);
 	return ERR_PTR(-ENOMEM);
-}
-
-/**
- * mmapdev_file_store_init - be ready for stores in files
- *
- * Return: 0 or -ENOMEM.
- */
-int __init mmapdev_file_store_init(void)
-{
-	reaper = alloc_workqueue("mmapdev_reaper", WQ_UNBOUND, 0);
-	return reaper ? 0 : -ENOMEM;
-}
-
-/**
- * mmapdev_file_store_exit - wait until the last store in a file is freed
- */
-void mmapdev_file_store_exit(void)
-{
-	destroy_workqueue(reaper);
 }
