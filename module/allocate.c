@@ -30,6 +30,7 @@ static int reserve(struct inode *inode, pgoff_t first, pgoff_t *end)
 			err = PTR_ERR(folio);
 			break;
 		}
+		mmapdev_ahead_keep(inode, index);
 		folio_unlock(folio);
 		folio_put(folio);
 		if (fatal_signal_pending(current))

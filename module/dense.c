@@ -148,7 +148,7 @@ static unsigned int fitting_order(struct address_space *mapping, pgoff_t index,
  * its pages, 0 if there is none.
  */
 static unsigned int make_up_to(struct inode *inode, pgoff_t index,
-			       unsigned int order, gfp_t gfp)
+			       unsigned int order, pgoff_t touched, gfp_t gfp)
 {
 	for (;;) {
 		struct folio *folio = mmapdev_folio_make(inode, index, order,
@@ -157,6 +157,8 @@ static unsigned int make_up_to(struct inode *inode, pgoff_t index,
 		if (!IS_ERR(folio)) {
 			int err = mmapdev_folio_load(inode, folio);
 
+			if (order || index != touched)
+				mmapdev_ahead_note(inode, index);
 			folio_unlock(folio);
 			folio_put(folio);
 			return err ? 0 : 1 << order;
@@ -186,7 +188,7 @@ static void fill(struct inode *inode, struct window window, pgoff_t touched,
 			unsigned int order = fitting_order(mapping, index,
 							   next);
 			unsigned int made = make_up_to(inode, index, order,
-						       gfp);
+						       touched, gfp);
 
 			index += made;
 			if (!made || (made < 1 << order && index > touched))

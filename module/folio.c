@@ -28,21 +28,8 @@ struct folio *mmapdev_folio_find(struct address_space *mapping, pgoff_t index)
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_folio_find);
 
-/**
- * mmapdev_folio_make - put a new folio into an object
- * @inode: the object
- * @index: in pages, aligned to the folio's size
- * @order: of its size in pages; 0 for a durable object
- * @gfp: how to allocate
- *
- * It is full of zeros but not up to date.
- *
- * Context: As mmapdev_folio_get().
- * Return: The folio, locked and with a reference; ERR_PTR(-EEXIST) if there is
- *	one at any of its indices; else as mmapdev_folio_get().
- */
-struct folio *mmapdev_folio_make(struct inode *inode, pgoff_t index,
-				 unsigned int order, gfp_t gfp)
+static struct folio *make(struct inode *inode, pgoff_t index,
+			  unsigned int order, gfp_t gfp)
 {
 	struct address_space *mapping = inode->i_mapping;
 	bool durable = mmapdev_object_of(inode)->store;
@@ -50,12 +37,8 @@ struct folio *mmapdev_folio_make(struct inode *inode, pgoff_t index,
 	struct folio *folio;
 	int err;
 
-	err = mmapdev_inject(inode, MMAPDEV_EVENT_ALLOCATE,
-			     (loff_t)index << PAGE_SHIFT);
-	if (err)
-		return ERR_PTR(err);
 	if (!durable) {	/* else what is stored counts, and this can go */
-		err = mmapdev_limit_charge(pages);
+		err = mmapdev_limit_charge(pages, gfp);
 		if (err)
 			return ERR_PTR(err);
 	}
@@ -80,6 +63,40 @@ err_uncharge:
 	if (!durable)
 		mmapdev_limit_uncharge(pages);
 	return ERR_PTR(err);
+}
+
+/**
+ * mmapdev_folio_make - put a new folio into an object
+ * @inode: the object
+ * @index: in pages, aligned to the folio's size
+ * @order: of its size in pages; 0 for a durable object
+ * @gfp: how to allocate
+ *
+ * It is full of zeros but not up to date.
+ *
+ * Context: As mmapdev_folio_get().
+ * Return: The folio, locked and with a reference; ERR_PTR(-EEXIST) if there is
+ *	one at any of its indices; else as mmapdev_folio_get().
+ */
+struct folio *mmapdev_folio_make(struct inode *inode, pgoff_t index,
+				 unsigned int order, gfp_t gfp)
+{
+	struct folio *folio;
+	int err;
+
+	err = mmapdev_inject(inode, MMAPDEV_EVENT_ALLOCATE,
+			     (loff_t)index << PAGE_SHIFT);
+	if (err)
+		return ERR_PTR(err);
+	if (gfpflags_allow_blocking(gfp) && mmapdev_ahead_any()) {
+		/* Nobody is killed, in a control group or not, before that. */
+		folio = make(inode, index, order, gfp | __GFP_RETRY_MAYFAIL |
+						  __GFP_NOWARN);
+		if (folio != ERR_PTR(-ENOMEM))
+			return folio;
+		mmapdev_ahead_take_back(ULONG_MAX);
+	}
+	return make(inode, index, order, gfp);
 }
 
 /**

@@ -8,6 +8,7 @@
 
 #include "mmapdev.h"
 
+#include <linux/gfp.h>
 #include <linux/kernel.h>
 #include <linux/moduleparam.h>
 #include <linux/string.h>
@@ -51,14 +52,7 @@ void __init mmapdev_limit_init(void)
 		mmapdev_limit_bytes = totalram_pages() / 2 * PAGE_SIZE;
 }
 
-/**
- * mmapdev_limit_charge - ask for pages
- * @pages: how many
- *
- * Context: Any.
- * Return: 0, or -ENOSPC if all objects together would be over the limit.
- */
-int mmapdev_limit_charge(unsigned long pages)
+static int charge(unsigned long pages)
 {
 	unsigned long limit = READ_ONCE(mmapdev_limit_bytes) >> PAGE_SHIFT;
 	long used = atomic_long_read(&pages_used);
@@ -70,6 +64,24 @@ int mmapdev_limit_charge(unsigned long pages)
 			return -ENOSPC;
 	} while (!atomic_long_try_cmpxchg(&pages_used, &used, used + pages));
 	return 0;
+}
+
+/**
+ * mmapdev_limit_charge - ask for pages
+ * @pages: how many
+ * @gfp: if it may block, what was made ahead gives way
+ *
+ * Context: As @gfp tells, and mmapdev_ahead_take_back().
+ * Return: 0, or -ENOSPC if all objects together would be over the limit.
+ */
+int mmapdev_limit_charge(unsigned long pages, gfp_t gfp)
+{
+	int err = charge(pages);
+
+	while (err && gfpflags_allow_blocking(gfp) &&
+	       mmapdev_ahead_take_back(pages))
+		err = charge(pages);
+	return err;
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_limit_charge);
 

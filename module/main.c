@@ -41,9 +41,12 @@ static int __init mmapdev_init(void)
 	err = mmapdev_hole_init();
 	if (err)
 		goto err_initial;
-	err = mmapdev_file_store_init();
+	err = mmapdev_ahead_init();
 	if (err)
 		goto err_hole;
+	err = mmapdev_file_store_init();
+	if (err)
+		goto err_ahead;
 	err = mmapdev_object_init();
 	if (err)
 		goto err_file_store;
@@ -73,6 +76,8 @@ err_object:
 	mmapdev_object_exit();
 err_file_store:
 	mmapdev_file_store_exit();
+err_ahead:
+	mmapdev_ahead_exit();
 err_hole:
 	mmapdev_hole_exit();
 err_initial:
@@ -87,6 +92,7 @@ static void __exit mmapdev_exit(void)
 	mmapdev_node_exit();
 	mmapdev_object_exit();
 	mmapdev_file_store_exit();
+	mmapdev_ahead_exit();
 	mmapdev_hole_exit();
 }
 

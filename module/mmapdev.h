@@ -93,6 +93,7 @@ struct mmapdev_counters {
  * @cuts: power cuts so far; i_rwsem and invalidate_lock
  * @dead: files from before this power cut are dead; as @cuts
  * @durable_objects: in a list of object.c
+ * @ahead: in a list of ahead.c
  * @rules: what is injected; @rules_lock
  * @rules_lock: of @rules and @last_rule; a leaf
  * @last_rule: the number given last
@@ -111,6 +112,7 @@ struct mmapdev_object {
 	unsigned long cuts;
 	unsigned long dead;
 	struct list_head durable_objects;
+	struct list_head ahead;
 	struct list_head rules;
 	spinlock_t rules_lock;	/* rules, last_rule */
 	u64 last_rule;
@@ -290,7 +292,7 @@ void mmapdev_zero_eof_tail(struct inode *inode);
 extern const struct kernel_param_ops mmapdev_limit_ops;
 extern unsigned long mmapdev_limit_bytes;
 void mmapdev_limit_init(void);
-int mmapdev_limit_charge(unsigned long pages);
+int mmapdev_limit_charge(unsigned long pages, gfp_t gfp);
 void mmapdev_limit_uncharge(unsigned long pages);
 unsigned long mmapdev_limit_used(void);
 
@@ -450,6 +452,15 @@ void mmapdev_hole_drain(void);
 
 /* dense.c: making and mapping pages before they are touched. */
 vm_fault_t mmapdev_dense_fault(struct vm_fault *vmf, struct inode *inode);
+
+/* ahead.c: what was made before it was touched gives way. */
+void mmapdev_ahead_note(struct inode *inode, pgoff_t index);
+void mmapdev_ahead_keep(struct inode *inode, pgoff_t index);
+void mmapdev_ahead_forget(struct inode *inode);
+bool mmapdev_ahead_any(void);
+unsigned long mmapdev_ahead_take_back(unsigned long pages);
+int mmapdev_ahead_init(void);
+void mmapdev_ahead_exit(void);
 
 /* fault.c: a mapping's pages. */
 extern const struct vm_operations_struct mmapdev_vm_ops;

@@ -48,6 +48,7 @@ static struct inode *object_alloc_inode(struct super_block *sb)
 	object->cuts = 0;
 	object->dead = 0;
 	INIT_LIST_HEAD(&object->durable_objects);
+	INIT_LIST_HEAD(&object->ahead);
 	INIT_LIST_HEAD(&object->rules);
 	spin_lock_init(&object->rules_lock);
 	object->last_rule = 0;
@@ -73,6 +74,7 @@ static void object_evict_inode(struct inode *inode)
 	spin_unlock(&durable_objects_lock);
 	/* Before what follows: a task that is killed waits for none of them. */
 	mmapdev_inject_remove(inode, 0);
+	mmapdev_ahead_forget(inode);
 	/* What an image in a file does not get now is lost. */
 	if (object->store && object->store->ops->kind == MMAPDEV_STORE_FILE)
 		filemap_write_and_wait(&inode->i_data);

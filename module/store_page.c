@@ -18,7 +18,7 @@
  */
 struct page *mmapdev_store_alloc_page(gfp_t gfp)
 {
-	int err = mmapdev_limit_charge(1);
+	int err = mmapdev_limit_charge(1, gfp);
 	struct page *page;
 
 	if (err)

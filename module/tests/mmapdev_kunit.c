@@ -162,7 +162,7 @@ static void folio_over_the_limit_is_refused(struct kunit *test)
 
 	mmapdev_limit_bytes = max(used, 1UL) << PAGE_SHIFT;
 	if (!used)
-		KUNIT_ASSERT_EQ(test, mmapdev_limit_charge(1), 0);
+		KUNIT_ASSERT_EQ(test, mmapdev_limit_charge(1, GFP_KERNEL), 0);
 	folio = mmapdev_folio_get(inode, 0, GFP_KERNEL);
 	mmapdev_limit_bytes = limit;
 	if (!used)
@@ -196,8 +196,8 @@ static void limit_counts_to_the_page(struct kunit *test)
 	int over;
 
 	mmapdev_limit_bytes = (used + 3) << PAGE_SHIFT;
-	last = mmapdev_limit_charge(3);
-	over = mmapdev_limit_charge(1);
+	last = mmapdev_limit_charge(3, GFP_KERNEL);
+	over = mmapdev_limit_charge(1, GFP_KERNEL);
 	mmapdev_limit_bytes = limit;
 	KUNIT_EXPECT_EQ(test, last, 0);
 	KUNIT_EXPECT_EQ(test, over, -ENOSPC);
@@ -214,7 +214,7 @@ static void limit_rounds_down(struct kunit *test)
 	int err;
 
 	mmapdev_limit_bytes = ((used + 1) << PAGE_SHIFT) - 1;
-	err = mmapdev_limit_charge(1);
+	err = mmapdev_limit_charge(1, GFP_KERNEL);
 	mmapdev_limit_bytes = limit;
 	KUNIT_EXPECT_EQ(test, err, -ENOSPC);
 	KUNIT_EXPECT_EQ(test, mmapdev_limit_used(), used);
@@ -226,7 +226,7 @@ static void limit_of_zero_is_none(struct kunit *test)
 	int err;
 
 	mmapdev_limit_bytes = 0;
-	err = mmapdev_limit_charge(1UL << 30);
+	err = mmapdev_limit_charge(1UL << 30, GFP_KERNEL);
 	mmapdev_limit_bytes = limit;
 	KUNIT_ASSERT_EQ(test, err, 0);
 	mmapdev_limit_uncharge(1UL << 30);

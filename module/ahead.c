@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pages made ahead of their first touch give way to those that are asked for.
+ *
+ * What dense access has made and nobody has stored to is all zeros, as the hole was
+ * in its place. So it can be taken back unseen: whoever touches it later gets a
+ * page then. That is done before anybody is refused a page at the limit, and before
+ * the OOM killer is called.
+ *
+ * Folios that were made ahead are marked in the page cache. One is looked at once,
+ * and its mark goes: what was of use by then is taken for touched.
+ */
+
+#include "mmapdev.h"
+
+#include <linux/highmem.h>
+#include <linux/oom.h>
+#include <linux/pagemap.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/string.h>
+#include <linux/workqueue.h>
+
+#include "compat.h"
+
+/* The core does not use it: nothing of an anonymous object is written back. */
+#define AHEAD	PAGECACHE_TAG_TOWRITE
+
+/* Objects with marks, or which had some. */
+static LIST_HEAD(objects);
+static DEFINE_MUTEX(objects_lock);
+
+static bool has_marks(struct mmapdev_object *object)
+{
+	return mapping_tagged(object->inode.i_mapping, AHEAD);
+}
+
+/**
+ * mmapdev_ahead_note - a folio was made that nobody has asked for
+ * @inode: the object
+ * @index: of any of its pages
+ *
+ * Of a durable object such a folio is clean: reclaim takes it.
+ *
+ * Context: May sleep.
+ */
+void mmapdev_ahead_note(struct inode *inode, pgoff_t index)
+{
+	XA_STATE(xas, &inode->i_mapping->i_pages, index);
+	struct mmapdev_object *object = mmapdev_object_of(inode);
+
+	if (object->store)
+		return;
+	xas_lock_irq(&xas);
+	if (xas_load(&xas))
+		xas_set_mark(&xas, AHEAD);
+	xas_unlock_irq(&xas);
+	smp_mb();	/* pairs with forget_if_done() */
+	if (!list_empty_careful(&object->ahead))
+		return;
+	mutex_lock(&objects_lock);
+	if (list_empty(&object->ahead))
+		list_add_tail(&object->ahead, &objects);
+	mutex_unlock(&objects_lock);
+}
+
+/**
+ * mmapdev_ahead_keep - somebody wants a folio to stay, touched or not
+ * @inode: the object
+ * @index: of any of its pages
+ *
+ * Context: Any but interrupts.
+ */
+void mmapdev_ahead_keep(struct inode *inode, pgoff_t index)
+{
+	XA_STATE(xas, &inode->i_mapping->i_pages, index);
+
+	if (!mapping_tagged(inode->i_mapping, AHEAD))
+		return;
+	xas_lock_irq(&xas);
+	if (xas_load(&xas))
+		xas_clear_mark(&xas, AHEAD);
+	xas_unlock_irq(&xas);
+}
+
+/**
+ * mmapdev_ahead_forget - an object goes
+ * @inode: the object
+ *
+ * Context: May sleep.
+ */
+void mmapdev_ahead_forget(struct inode *inode)
+{
+	struct mmapdev_object *object = mmapdev_object_of(inode);
+
+	mutex_lock(&objects_lock);
+	list_del_init(&object->ahead);
+	mutex_unlock(&objects_lock);
+}
+
+/**
+ * mmapdev_ahead_any - may there be something to take back?
+ *
+ * Context: Any; the answer can be old.
+ * Return: Whether there may.
+ */
+bool mmapdev_ahead_any(void)
+{
+	return !list_empty_careful(&objects);
+}
+
+/* How many of a folio's pages are all zeros; 0 if it must stay in any case. */
+static unsigned long zero_pages(struct folio *folio)
+{
+	unsigned long n = 0;
+	long i;
+
+	if (folio_test_mlocked(folio) || folio_test_private(folio) ||
+	    !folio_test_uptodate(folio))
+		return 0;
+	for (i = 0; i < folio_nr_pages(folio); i++) {
+		struct page *page = folio_page(folio, i);
+		void *bytes;
+
+		if (PageHWPoison(page))
+			return 0;
+		bytes = kmap_local_page(page);
+		n += !memchr_inv(bytes, 0, PAGE_SIZE);
+		kunmap_local(bytes);
+	}
+	return n;
+}
+
+/*
+ * Does anybody but the page cache and us hold it, by whom it could be stored to? It
+ * is not mapped: nobody can come to hold it in that way any more. A folio that is
+ * not in a list of the core's is on its way there, held by one reference.
+ */
+static bool is_held(struct folio *folio)
+{
+	return folio_ref_count(folio) != folio_nr_pages(folio) + 1 +
+					 !folio_test_lru(folio);
+}
+
+/* Drop a locked folio that is all zeros. A store to it waits for its lock. */
+static bool drop(struct address_space *mapping, struct folio *folio)
+{
+	unsigned long pages = folio_nr_pages(folio);
+
+	unmap_mapping_pages(mapping, folio->index, pages, false);
+	if (is_held(folio) || zero_pages(folio) != pages)
+		return false;
+	return !generic_error_remove_folio(mapping, folio);
+}
+
+/*
+ * Truncation splits what it takes a part of; of no bytes, it takes none. The folio is
+ * dirty: else it would go whole if it cannot be split.
+ */
+static bool split(struct address_space *mapping, pgoff_t index,
+		  unsigned long pages)
+{
+	loff_t pos = (loff_t)(index + pages / 2) << PAGE_SHIFT;
+
+	truncate_inode_pages_range(mapping, pos + 1, pos);
+	return 1UL << xa_get_order(&mapping->i_pages, index) < pages;
+}
+
+/* Without waiting for it: whoever has it locked may be waiting for memory. */
+static struct folio *find_idle(struct address_space *mapping, pgoff_t index)
+{
+	struct folio *folio = filemap_get_folio(mapping, index);
+
+	if (IS_ERR_OR_NULL(folio))
+		return NULL;
+	if (folio_trylock(folio)) {
+		if (folio->mapping == mapping)
+			return folio;
+		folio_unlock(folio);
+	}
+	folio_put(folio);
+	return NULL;
+}
+
+/* Take back what nobody has stored to. Return how many pages. */
+static unsigned long take_back_range(struct address_space *mapping,
+				     pgoff_t index, pgoff_t end)
+{
+	unsigned long freed = 0;
+
+	while (index < end) {
+		struct folio *folio = find_idle(mapping, index);
+		unsigned long pages, zeros;
+		bool dropped;
+		pgoff_t first;
+
+		if (!folio) {
+			index++;
+			continue;
+		}
+		first = folio->index;
+		pages = folio_nr_pages(folio);
+		zeros = zero_pages(folio);
+		dropped = zeros == pages && drop(mapping, folio);
+		folio_unlock(folio);
+		folio_put(folio);
+		if (dropped)
+			freed += pages;
+		else if (zeros && zeros < pages && split(mapping, first, pages))
+			continue;	/* with its first part */
+		index = first + pages;
+		cond_resched();
+	}
+	return freed;
+}
+
+static unsigned long take_back_from(struct mmapdev_object *object,
+				    unsigned long wanted)
+{
+	struct address_space *mapping = object->inode.i_mapping;
+	unsigned long index = 0;
+	unsigned long freed = 0;
+
+	while (freed < wanted && !fatal_signal_pending(current) &&
+	       xa_find(&mapping->i_pages, &index, ULONG_MAX, AHEAD)) {
+		unsigned long pages = 1UL << xa_get_order(&mapping->i_pages,
+							  index);
+		pgoff_t first = round_down(index, pages);
+
+		mmapdev_ahead_keep(&object->inode, index);
+		freed += take_back_range(mapping, first, first + pages);
+		index = first + pages;
+	}
+	return freed;
+}
+
+/* What has no mark leaves the list, unless it gets one just now. */
+static void forget_if_done(struct mmapdev_object *object)
+{
+	if (has_marks(object))
+		return;
+	list_del_init(&object->ahead);
+	smp_mb();	/* pairs with mmapdev_ahead_note() */
+	if (has_marks(object))
+		list_add_tail(&object->ahead, &objects);
+}
+
+/**
+ * mmapdev_ahead_take_back - make room of what was made ahead
+ * @pages: how many are wanted
+ *
+ * Context: Holds at most the lock of a durable object's folio; may sleep.
+ * Return: How many pages there are less, of all objects together.
+ */
+unsigned long mmapdev_ahead_take_back(unsigned long pages)
+{
+	struct mmapdev_object *object, *next;
+	unsigned long freed = 0;
+	unsigned int flags;
+
+	if (mutex_lock_killable(&objects_lock))
+		return 0;
+	/* Splitting takes a little memory, for which nobody is to be killed. */
+	flags = memalloc_noreclaim_save();
+	list_for_each_entry_safe(object, next, &objects, ahead) {
+		if (freed >= pages)
+			break;
+		freed += take_back_from(object, pages - freed);
+		forget_if_done(object);
+	}
+	memalloc_noreclaim_restore(flags);
+	mutex_unlock(&objects_lock);
+	return freed;
+}
+
+/*
+ * Before the OOM killer chooses somebody. Whoever is short of memory may hold locks
+ * that a split waits for, so that is a worker's job, and not waited for for ever.
+ */
+static struct {
+	struct work_struct work;
+	struct completion over;
+	unsigned long freed;
+} rescue;
+
+static void rescue_run(struct work_struct *work)
+{
+	WRITE_ONCE(rescue.freed, mmapdev_ahead_take_back(ULONG_MAX));
+	complete(&rescue.over);
+}
+
+static int out_of_memory_soon(struct notifier_block *block, unsigned long event,
+			      void *freed)
+{
+	if (!mmapdev_ahead_any())
+		return NOTIFY_OK;
+	reinit_completion(&rescue.over);	/* one at a time: by oom_lock */
+	queue_work(system_unbound_wq, &rescue.work);
+	if (wait_for_completion_timeout(&rescue.over, HZ))
+		*(unsigned long *)freed += READ_ONCE(rescue.freed);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block oom_block = {
+	.notifier_call = out_of_memory_soon,
+};
+
+/**
+ * mmapdev_ahead_init - be asked before the OOM killer is
+ *
+ * Return: 0 or an error.
+ */
+int __init mmapdev_ahead_init(void)
+{
+	INIT_WORK(&rescue.work, rescue_run);
+	init_completion(&rescue.over);
+	return register_oom_notifier(&oom_block);
+}
+
+/**
+ * mmapdev_ahead_exit - undo mmapdev_ahead_init()
+ */
+void mmapdev_ahead_exit(void)
+{
+	unregister_oom_notifier(&oom_block);
+	cancel_work_sync(&rescue.work);
+}
