@@ -238,6 +238,8 @@ TEST_F(ahead, pinned_page_stays)
 
 	ASSERT_EQ(0, pipe(ends));
 	ASSERT_TRUE(touch_each(self));
+	/* Of its huge page nothing is left but the pipe to tell that it is of use. */
+	self->p[touched(self, 0)] = 0;
 	ASSERT_EQ(self->page, vmsplice(ends[1], &iov, 1, 0));
 	ASSERT_LT(0, fill(&self->other, self->length / self->page));
 	object_close(&self->other);
@@ -245,6 +247,7 @@ TEST_F(ahead, pinned_page_stays)
 	EXPECT_EQ(self->page, read(ends[0], got, self->page));
 	EXPECT_TRUE(page_is(got, 'p'));
 	memset(at, 0, self->page);
+	self->p[touched(self, 0)] = stamp(0);
 	EXPECT_TRUE(as_touched(self));
 }
 
@@ -314,6 +317,58 @@ TEST_F(ahead, group_is_not_killed_for_pages_that_nobody_touched)
 	object_close(&self->o);
 	munmap(self->p, self->length);
 	EXPECT_EQ(0, rmdir(GROUP));
+}
+
+#define LEFT	(48 << 20)	/* bytes of the machine's memory */
+#define STEP	(4 << 20)
+
+static long long available(void)
+{
+	char text[256], *at;
+
+	if (file_read("/proc/meminfo", text, sizeof(text)))
+		return -1;
+	at = strstr(text, "MemAvailable:");
+	return at ? strtoll(at + strlen("MemAvailable:"), NULL, 10) * 1024 : -1;
+}
+
+/* Take what there is but LEFT; then, asked to go on, most of that, too. */
+static int hog(void *arg, struct turn *t)
+{
+	int ends;
+
+	if (file_write("/proc/self/oom_score_adj", "1000"))
+		return 1;
+	for (ends = 0; ends < 2; ends++) {
+		long long enough = ends ? LEFT / 4 : LEFT;
+		int steps = ends ? (LEFT - enough) / STEP : 1 << 20;
+
+		while (steps-- && (ends || available() > enough + STEP)) {
+			void *p = mmap(NULL, STEP, RW, MAP_PRIVATE |
+				       MAP_ANONYMOUS, -1, 0);
+
+			if (p == MAP_FAILED)
+				return 2;
+			memset(p, 'h', STEP);
+		}
+		if (!ends && (turn_done(t) || turn_wait(t)))
+			return 3;
+	}
+	return 0;
+}
+
+TEST_F(ahead, nobody_is_killed_for_pages_that_nobody_touched)
+{
+	struct child c;
+
+	ASSERT_EQ(0, limit_set(&self->limit, 0));
+	c = child_start(hog, NULL);
+	ASSERT_EQ(0, child_done(&c));
+	for (size_t i = 0; i < HUGES; i++)
+		self->p[touched(self, i)] = stamp(i);
+	EXPECT_EQ(0, child_go(&c));
+	EXPECT_EQ(0, child_end(&c));
+	EXPECT_TRUE(as_touched(self));
 }
 
 TEST_HARNESS_MAIN
