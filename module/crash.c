@@ -66,9 +66,16 @@ static void drop_dirty(struct address_space *mapping)
 	}
 }
 
+/* Somebody else than the page cache and we may still store to it. */
+static bool is_held(struct folio *folio)
+{
+	return folio_ref_count(folio) > 2;
+}
+
 /*
  * A fault that asked before the cut may map its page after everything was
- * unmapped: until then it holds the folio's lock.
+ * unmapped: until then it holds the folio's lock. And direct I/O from before the
+ * cut may still come in to pages that it holds: to those no more.
  */
 static void unmap_late(struct address_space *mapping)
 {
@@ -82,11 +89,14 @@ static void unmap_late(struct address_space *mapping)
 			struct folio *folio = batch.folios[i];
 
 			/* In this order: it is mapped, then unlocked. */
-			if (!folio_test_locked(folio) && !folio_mapped(folio))
+			if (!folio_test_locked(folio) && !folio_mapped(folio) &&
+			    !is_held(folio))
 				continue;
 			folio_lock(folio);
 			unmap_mapping_pages(mapping, folio->index,
 					    folio_nr_pages(folio), false);
+			if (folio->mapping && is_held(folio))
+				generic_error_remove_folio(mapping, folio);
 			folio_unlock(folio);
 		}
 		folio_batch_release(&batch);

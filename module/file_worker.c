@@ -40,9 +40,6 @@ struct file_flush {
 	struct list_head begun;
 };
 
-/* How long sync(2) waits for images that may hang, all together. */
-#define PATIENCE	(5 * HZ)
-
 /* Frees stores whose last user could not wait for their last flush. */
 static struct workqueue_struct *reaper;
 
@@ -87,7 +84,7 @@ static void flush_run(struct work_struct *work)
 static struct file_flush *flush_begin(struct mmapdev_store *store, loff_t from,
 				      loff_t to)
 {
-	struct file_flush *flush = kzalloc(sizeof(*flush), GFP_NOFS);
+	struct file_flush *flush = kzalloc(sizeof(*flush), GFP_NOFS | __GFP_ACCOUNT);
 
 	if (!flush)
 		return NULL;
@@ -138,16 +135,17 @@ int mmapdev_file_begin(struct mmapdev_store *store, struct list_head *begun)
 /**
  * mmapdev_file_flush_wait - wait for flushes that were begun
  * @begun: struct file_flush; empty afterwards
+ * @end: until when, in jiffies
  *
- * Waits until all are over, for a few seconds, or until the caller is killed; the
+ * Waits until all are over, or the time is, or until the caller is killed; the
  * flushes go on.
  *
  * Context: May sleep.
  * Return: 0 or the first error; -EIO if they take longer; -EINTR if killed.
  */
-int mmapdev_file_flush_wait(struct list_head *begun)
+int mmapdev_file_flush_wait(struct list_head *begun, unsigned long end)
 {
-	long left = PATIENCE;
+	long left = max_t(long, end - jiffies, 1);
 	struct file_flush *flush, *next;
 	int ret = 0;
 
@@ -203,9 +201,10 @@ static void flush_last(struct work_struct *work)
 }
 
 /*
- * Last chance: what the file does not get now is lost. The caller waits until it
- * is there, or until it is killed; a worker, which may have had the last
- * reference, does not wait for itself.
+ * Last chance: what the file does not get now is lost. The caller waits for a few
+ * seconds, so that others find it there, or until it is killed: which a task that
+ * is dying can not be any more. A worker, which may have had the last reference,
+ * does not wait for itself.
  */
 void mmapdev_file_release(struct mmapdev_store *store)
 {
@@ -218,7 +217,8 @@ void mmapdev_file_release(struct mmapdev_store *store)
 	__module_get(THIS_MODULE);
 	queue_work(file->queue, &file->last);
 	if (!(current->flags & PF_KTHREAD))
-		waited = !wait_for_completion_killable(&file->over);
+		waited = wait_for_completion_killable_timeout(&file->over,
+						MMAPDEV_PATIENCE) > 0;
 	if (!atomic_dec_and_test(&file->holders))
 		return;
 	if (!waited) {

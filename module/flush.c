@@ -15,7 +15,9 @@
 
 #include "mmapdev.h"
 
+#include <linux/jiffies.h>
 #include <linux/pagemap.h>
+#include <linux/sched/signal.h>
 
 #include "compat.h"
 #include "pending.h"
@@ -303,7 +305,7 @@ static int flush_locked(struct mmapdev_store *store, loff_t from, loff_t to)
 	bool events = store->taken || needs_size(store, to);
 	unsigned long first = store->taken ? 0 : from >> PAGE_SHIFT;
 	unsigned long last = store->taken ? ULONG_MAX : to >> PAGE_SHIFT;
-	int err = 0, ret;
+	int err = 0, lost = 0, ret;
 
 	/* Nothing of what follows is durable before the image's sync. */
 	if (store->ops->sync)
@@ -326,20 +328,21 @@ static int flush_locked(struct mmapdev_store *store, loff_t from, loff_t to)
 	if (events) {
 		loff_t end = READ_ONCE(store->end);
 
-		ret = store->ops->resize(store, end);
-		if (!ret) {
+		lost = store->ops->resize(store, end);
+		if (!lost) {
 			WRITE_ONCE(store->size, end);
 			WRITE_ONCE(store->taken, false);
 		}
-		err = err ?: ret;
 	}
 	if (store->ops->sync) {
 		ret = store->ops->sync(store);
 		WRITE_ONCE(store->failed, ret);
-		if (ret)
-			mmapdev_store_error(store, ret);
-		settle_all(store, 0, ULONG_MAX, FLUSHED, ret);
-		err = err ?: ret;
+		/* Without the size, what is past the old one is not there. */
+		lost = lost ?: ret;
+		if (lost)
+			mmapdev_store_error(store, lost);
+		settle_all(store, 0, ULONG_MAX, FLUSHED, lost);
+		err = err ?: lost;
 	} else {	/* whose punch cannot fail */
 		settle_all(store, first, last, TO_FLUSH, 0);
 	}
@@ -365,6 +368,31 @@ int mmapdev_store_flush_now(struct mmapdev_store *store, loff_t from, loff_t to)
 	if (err)
 		return err;
 	err = flush_locked(store, from, to);
+	mutex_unlock(&store->lock);
+	return err;
+}
+
+/**
+ * mmapdev_store_flush_within - make everything durable for somebody else
+ * @store: the store
+ * @end: until when, in jiffies, to wait for it
+ *
+ * Context: As mmapdev_store_flush_now().
+ * Return: As mmapdev_store_flush_now(); -EIO with nothing done if the store is not
+ *	free by then.
+ */
+int mmapdev_store_flush_within(struct mmapdev_store *store, unsigned long end)
+{
+	int err;
+
+	while (!mutex_trylock(&store->lock)) {
+		if (time_after_eq(jiffies, end))
+			return -EIO;
+		schedule_timeout_killable(1);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+	}
+	err = flush_locked(store, 0, LLONG_MAX);
 	mutex_unlock(&store->lock);
 	return err;
 }

@@ -13,6 +13,7 @@
 #include <linux/list.h>
 #include <linux/pid.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/siphash.h>
 #include <linux/slab.h>
 
@@ -21,6 +22,7 @@
 
 #define MAX_RULES	64	/* of one object */
 #define MILLION		1000000
+#define SLICE		50000UL	/* microseconds between looks at who waits */
 
 DEFINE_STATIC_KEY_FALSE(mmapdev_inject_key);
 
@@ -82,13 +84,22 @@ static int error_of(u32 action)
 	}
 }
 
-/* A task that is killed waits no longer: it may hold its mmap_lock. */
-static void delay_by(unsigned long us)
+/*
+ * A task that is killed waits no longer: it may hold its mmap_lock. Nor does one whose
+ * page somebody else has come to write back, who must not wait.
+ */
+static void delay_by(struct mmapdev_object *object, unsigned long us,
+		     const int *passes)
 {
-	ktime_t timeout = ns_to_ktime((u64)us * NSEC_PER_USEC);
+	while (us && !fatal_signal_pending(current) &&
+	       (!passes || *passes == atomic_read(&object->passes))) {
+		unsigned long slice = min(us, SLICE);
+		ktime_t timeout = ns_to_ktime((u64)slice * NSEC_PER_USEC);
 
-	set_current_state(TASK_KILLABLE);
-	schedule_hrtimeout(&timeout, HRTIMER_MODE_REL);
+		set_current_state(TASK_KILLABLE);
+		schedule_hrtimeout(&timeout, HRTIMER_MODE_REL);
+		us -= slice;
+	}
 }
 
 /**
@@ -97,13 +108,16 @@ static void delay_by(unsigned long us)
  * @event: MMAPDEV_EVENT_*
  * @pos: first byte of the page, or of the range
  * @delays: whether it may be delayed
+ * @passes: the object's number of passes when it began, by the next of which a delay
+ *	ends; or NULL
  *
  * Delays add up, to MMAPDEV_DELAY_MAX at most; the first error ends the search.
  *
  * Context: May sleep.
  * Return: 0 or the error to fail with; -EHWPOISON for a memory error.
  */
-int mmapdev_inject_slow(struct inode *inode, u32 event, loff_t pos, bool delays)
+int mmapdev_inject_slow(struct inode *inode, u32 event, loff_t pos, bool delays,
+			const int *passes)
 {
 	struct mmapdev_object *object = mmapdev_object_of(inode);
 	unsigned long delay = 0;
@@ -122,7 +136,8 @@ int mmapdev_inject_slow(struct inode *inode, u32 event, loff_t pos, bool delays)
 	}
 	spin_unlock(&object->rules_lock);
 	if (delay)
-		delay_by(min(delay, (unsigned long)MMAPDEV_DELAY_MAX));
+		delay_by(object, min(delay, (unsigned long)MMAPDEV_DELAY_MAX),
+			 passes);
 	return err;
 }
 

@@ -146,7 +146,7 @@ static ssize_t write_page(struct inode *inode, loff_t pos,
 						     offset_in_folio(folio, pos),
 						     bytes, from);
 		flush_dcache_folio(folio);
-		if (pos + copied > i_size_read(inode))
+		if (copied && pos + copied > i_size_read(inode))
 			mmapdev_set_size(inode, pos + copied);
 	}
 	folio_unlock(folio);

@@ -97,6 +97,7 @@ struct mmapdev_counters {
  * @rules: what is injected; @rules_lock
  * @rules_lock: of @rules and @last_rule; a leaf
  * @last_rule: the number given last
+ * @passes: how often the flusher, or somebody else's sync, has come to write back
  * @sequence: the number of the last mkwrite, writeback, flush or power cut
  * @born: when it was made
  * @inode: the object's life, size (i_size) and pages (i_data)
@@ -116,6 +117,7 @@ struct mmapdev_object {
 	struct list_head rules;
 	spinlock_t rules_lock;	/* rules, last_rule */
 	u64 last_rule;
+	atomic_t passes;
 	atomic64_t sequence;
 	struct timespec64 born;
 	struct inode inode;
@@ -204,6 +206,9 @@ struct mmapdev_store_ops {
 	int (*sync)(struct mmapdev_store *store);
 	void (*release)(struct mmapdev_store *store);
 };
+
+/* How long sync(2) waits for images that may hang, all together. */
+#define MMAPDEV_PATIENCE	(5 * HZ)
 
 #define MMAPDEV_SUPER_MAGIC	0x6d6d6170	/* "mmap" */
 
@@ -314,6 +319,7 @@ int mmapdev_folio_dirty(struct inode *inode, struct folio *folio);
 int mmapdev_partial_dirty(struct inode *inode, loff_t pos);
 void mmapdev_folio_write(struct inode *inode, struct folio *folio);
 void mmapdev_partial_write(struct inode *inode, loff_t pos);
+void mmapdev_write_back(struct inode *inode);
 int mmapdev_sync(struct inode *inode, loff_t from, loff_t to);
 int mmapdev_fsync(struct file *file, loff_t from, loff_t to, int datasync);
 
@@ -339,7 +345,7 @@ void mmapdev_store_free(struct mmapdev_store *store);
  */
 struct mmapdev_store *mmapdev_memory_store(loff_t size);
 struct mmapdev_store *mmapdev_file_store(int fd);
-int mmapdev_file_flush_wait(struct list_head *begun);
+int mmapdev_file_flush_wait(struct list_head *begun, unsigned long end);
 int mmapdev_file_store_init(void);
 void mmapdev_file_store_exit(void);
 struct page *mmapdev_store_alloc_page(gfp_t gfp);
@@ -379,6 +385,7 @@ void mmapdev_holes_forget(struct mmapdev_store *store);
 int mmapdev_store_flush(struct inode *inode, loff_t from, loff_t to);
 int mmapdev_store_flush_now(struct mmapdev_store *store, loff_t from,
 			    loff_t to);
+int mmapdev_store_flush_within(struct mmapdev_store *store, unsigned long end);
 bool mmapdev_store_is_clean(struct mmapdev_store *store);
 
 /* crash.c: the power cut. */
@@ -389,7 +396,7 @@ int mmapdev_crash(struct inode *inode, u32 flags, u64 *lost);
 /* inject.c: rules that fail or delay an event. */
 DECLARE_STATIC_KEY_FALSE(mmapdev_inject_key);
 int mmapdev_inject_slow(struct inode *inode, u32 event, loff_t pos,
-			bool delays);
+			bool delays, const int *passes);
 int mmapdev_inject_add(struct inode *inode, struct mmapdev_rule *rule);
 int mmapdev_inject_get(struct inode *inode, struct mmapdev_rule *rule);
 int mmapdev_inject_remove(struct inode *inode, u64 id);
@@ -408,7 +415,7 @@ int mmapdev_inject_remove(struct inode *inode, u64 id);
 static inline int mmapdev_inject(struct inode *inode, u32 event, loff_t pos)
 {
 	if (static_branch_unlikely(&mmapdev_inject_key))
-		return mmapdev_inject_slow(inode, event, pos, true);
+		return mmapdev_inject_slow(inode, event, pos, true, NULL);
 	return 0;
 }
 
@@ -427,7 +434,8 @@ static inline int mmapdev_inject_error(struct inode *inode, u32 event,
 				       loff_t pos)
 {
 	if (static_branch_unlikely(&mmapdev_inject_key))
-		return mmapdev_inject_slow(inode, event, pos, false);
+		return mmapdev_inject_slow(inode, event, pos, false,
+					   NULL);
 	return 0;
 }
 

@@ -52,6 +52,7 @@ static struct inode *object_alloc_inode(struct super_block *sb)
 	INIT_LIST_HEAD(&object->rules);
 	spin_lock_init(&object->rules_lock);
 	object->last_rule = 0;
+	atomic_set(&object->passes, 0);
 	atomic64_set(&object->sequence, 0);
 	return &object->inode;
 }
@@ -119,7 +120,8 @@ static bool is_of(struct mmapdev_object *object, const struct super_block *sb)
 }
 
 /* What can wait for an image only begins here. */
-static int flush_object(struct inode *inode, struct list_head *begun)
+static int flush_object(struct inode *inode, struct list_head *begun,
+			unsigned long end)
 {
 	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
 	int err = mmapdev_inject_error(inode, MMAPDEV_EVENT_FLUSH, 0);
@@ -128,7 +130,7 @@ static int flush_object(struct inode *inode, struct list_head *begun)
 		return err;
 	if (store->ops->begin)
 		return store->ops->begin(store, begun);
-	return store->ops->flush(store, 0, LLONG_MAX);
+	return mmapdev_store_flush_within(store, end);
 }
 
 /*
@@ -138,6 +140,7 @@ static int flush_object(struct inode *inode, struct list_head *begun)
 static int flush_objects(const struct super_block *sb)
 {
 	struct mmapdev_object *object;
+	unsigned long end = jiffies + MMAPDEV_PATIENCE;
 	struct inode *last = NULL;
 	LIST_HEAD(begun);
 	int ret = 0;
@@ -152,15 +155,15 @@ static int flush_objects(const struct super_block *sb)
 		last = &object->inode;
 		if (is_of(object, sb)) {
 			if (sb)
-				filemap_fdatawrite(last->i_mapping);
-			err = flush_object(last, &begun);
+				mmapdev_write_back(last);
+			err = flush_object(last, &begun, end);
 			ret = ret ?: err;
 		}
 		spin_lock(&durable_objects_lock);
 	}
 	spin_unlock(&durable_objects_lock);
 	iput(last);
-	err = mmapdev_file_flush_wait(&begun);
+	err = mmapdev_file_flush_wait(&begun, end);
 	return ret ?: err;
 }
 

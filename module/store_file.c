@@ -11,6 +11,7 @@
 #include <linux/falloc.h>
 #include <linux/file.h>
 #include <linux/highmem.h>
+#include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/slab.h>
@@ -184,6 +185,10 @@ static unsigned int file_write(struct mmapdev_store *store, pgoff_t index,
 	written = transfer(file->file, pos, file->bvecs, length, WRITE, err);
 	current->flags &= ~PF_LOCAL_THROTTLE;
 	current->flags |= throttle;
+	/* A FUSE server can have its files written past their page cache. */
+	if (host_of(store)->i_sb->s_magic == FUSE_SUPER_MAGIC)
+		invalidate_inode_pages2_range(host_of(store)->i_mapping, index,
+					      index + n - 1);
 	if (written == length)
 		return n;
 	if (!*err)

@@ -42,24 +42,36 @@ int mmapdev_folio_dirty(struct inode *inode, struct folio *folio)
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_folio_dirty);
 
-/* Only the object's own users, by fsync and its kin, wait for its rules: no worker. */
-static int injected(struct inode *inode, struct writeback_control *wbc,
-		    loff_t pos)
+/**
+ * struct pass - a walk over what is dirty
+ * @inode: the object
+ * @others: not for the object's own users, who alone wait for its rules
+ * @passes: how many were before
+ */
+struct pass {
+	struct inode *inode;
+	bool others;
+	int passes;
+};
+
+static int injected(const struct pass *pass, loff_t pos)
 {
-	if (!wbc->for_sync && !(current->flags & PF_KTHREAD))
-		return mmapdev_inject(inode, MMAPDEV_EVENT_WRITEBACK, pos);
-	return mmapdev_inject_error(inode, MMAPDEV_EVENT_WRITEBACK, pos);
+	if (!static_branch_unlikely(&mmapdev_inject_key))
+		return 0;
+	return mmapdev_inject_slow(pass->inode, MMAPDEV_EVENT_WRITEBACK, pos,
+				   !pass->others, &pass->passes);
 }
 
 static int write_folio(struct folio *folio, struct writeback_control *wbc,
 		       void *data)
 {
-	struct inode *inode = data;
+	const struct pass *pass = data;
+	struct inode *inode = pass->inode;
 	struct mmapdev_object *object = mmapdev_object_of(inode);
 	int err;
 
 	folio_start_writeback(folio);
-	err = injected(inode, wbc, folio_pos(folio));
+	err = injected(pass, folio_pos(folio));
 	if (!err)
 		err = mmapdev_store_write(object->store, folio,
 					  i_size_read(inode));
@@ -80,7 +92,16 @@ static int write_folio(struct folio *folio, struct writeback_control *wbc,
 static int durable_writepages(struct address_space *mapping,
 			      struct writeback_control *wbc)
 {
-	return mmapdev_write_folios(mapping, wbc, write_folio, mapping->host);
+	struct mmapdev_object *object = mmapdev_object_of(mapping->host);
+	bool others = wbc->for_sync || current->flags & PF_KTHREAD;
+	struct pass pass = {
+		.inode	= mapping->host,
+		.others	= others,
+		.passes	= others ? atomic_inc_return(&object->passes) :
+				   atomic_read(&object->passes),
+	};
+
+	return mmapdev_write_folios(mapping, wbc, write_folio, &pass);
 }
 
 static void durable_freed(struct folio *folio)
@@ -96,6 +117,26 @@ const struct address_space_operations mmapdev_durable_aops = {
 	.free_folio	= durable_freed,
 	MMAPDEV_ERROR_REMOVE(mmapdev_generic_error_remove),
 };
+
+/**
+ * mmapdev_write_back - write an object back for somebody else's sync
+ * @inode: the object
+ *
+ * Context: May sleep; no rule of the object delays it.
+ */
+void mmapdev_write_back(struct inode *inode)
+{
+	struct writeback_control wbc = {
+		.sync_mode	= WB_SYNC_ALL,
+		.nr_to_write	= LONG_MAX,
+		.range_end	= LLONG_MAX,
+		.for_sync	= 1,
+	};
+
+	durable_writepages(inode->i_mapping, &wbc);
+	/* Not filemap_fdatawait(), which would take the error away. */
+	filemap_fdatawait_keep_errors(inode->i_mapping);
+}
 
 /**
  * mmapdev_sync - make a range durable

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What does not hold yet: stores and users that mean no good, and others who have
- * to wait for them or lose by them.
+ * Stores that hang and users with rules hold up nobody else, and nothing from before
+ * a power cut comes after it.
  */
 #include "harness.h"
 
