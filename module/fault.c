@@ -37,6 +37,31 @@ static struct folio *cow_source(struct vm_fault *vmf, struct inode *inode)
 }
 
 /*
+ * A pin can keep a huge folio from being split at EOF (resize.c). The core of
+ * before 6.18 maps it by one PMD, so that what is past EOF can be touched. It
+ * maps by pages where there is a page table. Is one needed, and missing?
+ *
+ * Asked with invalidate_lock held, so that EOF does not come to lie in the folio
+ * before it is mapped.
+ */
+static bool lacks_table(struct vm_fault *vmf, struct inode *inode)
+{
+	pgoff_t end = DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE);
+	pgoff_t last = vmf->pgoff | ((PMD_SIZE >> PAGE_SHIFT) - 1);
+
+	return pmd_none(*vmf->pmd) && last >= end && end &&
+	       xa_get_order(&inode->i_mapping->i_pages, end - 1) >=
+	       PMD_SHIFT - PAGE_SHIFT;
+}
+
+/* It makes the page table on its way to the address: 0, or -ENOMEM. */
+static int make_table(struct vm_fault *vmf)
+{
+	return apply_to_page_range(vmf->vma->vm_mm, vmf->address & PAGE_MASK,
+				   PAGE_SIZE, NULL, NULL);
+}
+
+/*
  * The page at the fault's index, locked, which the core maps or, for a private
  * write, copies.
  */
@@ -52,6 +77,8 @@ static vm_fault_t fault_page(struct vm_fault *vmf, struct inode *inode)
 	if (vmf->cow_page) {
 		folio = cow_source(vmf, inode);
 	} else {
+		if (lacks_table(vmf, inode) && make_table(vmf))
+			return VM_FAULT_OOM;
 		ret = mmapdev_dense_fault(vmf, inode);
 		if (ret)
 			return ret;
@@ -109,18 +136,39 @@ out:
 	return ret;
 }
 
-static vm_fault_t mmapdev_vm_map_pages(struct vm_fault *vmf, pgoff_t start,
-				       pgoff_t end)
+static vm_fault_t map_pages(struct vm_fault *vmf, struct inode *inode,
+			    pgoff_t start, pgoff_t end)
 {
-	struct inode *inode = vmf->vma->vm_file->f_mapping->host;
-	vm_fault_t ret;
+	pgoff_t size = DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE);
+	vm_fault_t ret = 0;
 
-	if (mmapdev_injects(inode))	/* rules ask page by page */
+	/* Rules ask page by page; dead files must not see what a cut leaves. */
+	if (mmapdev_injects(inode) || mmapdev_file_dead(vmf->vma->vm_file) ||
+	    lacks_table(vmf, inode))
 		return 0;
-	ret = filemap_map_pages(vmf, start, end);
+	if (start < size)
+		ret = filemap_map_pages(vmf, start, min(end, size - 1));
 	if (ret & VM_FAULT_NOPAGE)
 		mmapdev_count(mmapdev_object_of(inode), MMAPDEV_FAULT_AROUND, 1);
 	trace_mmapdev_fault_around(vmf, start, end, ret);
+	return ret;
+}
+
+/*
+ * With invalidate_lock held, so that pages past EOF are not mapped after a shrink
+ * has unmapped them. This may not sleep; if it does nothing the fault goes the
+ * long way.
+ */
+static vm_fault_t mmapdev_vm_map_pages(struct vm_fault *vmf, pgoff_t start,
+				       pgoff_t end)
+{
+	struct address_space *mapping = vmf->vma->vm_file->f_mapping;
+	vm_fault_t ret;
+
+	if (!filemap_invalidate_trylock_shared(mapping))
+		return 0;
+	ret = map_pages(vmf, mapping->host, start, end);
+	filemap_invalidate_unlock_shared(mapping);
 	return ret;
 }
 
@@ -175,24 +223,6 @@ static vm_fault_t mmapdev_vm_page_mkwrite(struct vm_fault *vmf)
 	return ret;
 }
 
-/*
- * What a power cut leaves in the page cache must not be mapped by who is dead.
- * This may not sleep; if it does nothing the fault goes the long way.
- */
-static vm_fault_t mmapdev_vm_map_durable(struct vm_fault *vmf, pgoff_t start,
-					 pgoff_t end)
-{
-	struct file *file = vmf->vma->vm_file;
-	vm_fault_t ret = 0;
-
-	if (!filemap_invalidate_trylock_shared(file->f_mapping))
-		return 0;
-	if (!mmapdev_file_dead(file))
-		ret = mmapdev_vm_map_pages(vmf, start, end);
-	filemap_invalidate_unlock_shared(file->f_mapping);
-	return ret;
-}
-
 const struct vm_operations_struct mmapdev_vm_ops = {
 	.fault		= mmapdev_vm_fault,
 	.map_pages	= mmapdev_vm_map_pages,
@@ -200,6 +230,6 @@ const struct vm_operations_struct mmapdev_vm_ops = {
 
 const struct vm_operations_struct mmapdev_durable_vm_ops = {
 	.fault		= mmapdev_vm_fault,
-	.map_pages	= mmapdev_vm_map_durable,
+	.map_pages	= mmapdev_vm_map_pages,
 	.page_mkwrite	= mmapdev_vm_page_mkwrite,
 };

@@ -12,11 +12,12 @@
 #include "trace.h"
 
 /**
- * mmapdev_zero_eof_tail - zero the last page past the end of file
+ * mmapdev_zero_eof_tail - zero what the folio at EOF has past it
  * @inode: the object
  *
- * A mapping can store past the end of file in the last page. Such bytes must
- * not become part of the object when it grows over them.
+ * A mapping can store past EOF in the last page, and a pin can in all of a folio
+ * that could not be split there. Such bytes must not become part of the object
+ * when it grows over them.
  *
  * Context: Holds i_rwsem; may sleep.
  */
@@ -28,13 +29,12 @@ void mmapdev_zero_eof_tail(struct inode *inode)
 
 	lockdep_assert_held_write(&inode->i_rwsem);
 
-	if (!offset_in_page(size))
-		return;
 	folio = mmapdev_folio_find(inode->i_mapping, size >> PAGE_SHIFT);
 	if (!folio)
 		return;
 	offset = offset_in_folio(folio, size);
-	folio_zero_segment(folio, offset, folio_size(folio));
+	if (offset)	/* else nobody could store to it since it was made */
+		folio_zero_segment(folio, offset, folio_size(folio));
 	folio_unlock(folio);
 	folio_put(folio);
 }
@@ -81,10 +81,9 @@ static void split_across(struct inode *inode, loff_t size)
 	folio = folio_across(inode, size);
 	if (!folio)
 		return;
+	/* The mark goes with the folio where it migrates; nobody follows it. */
 	if (!folio_test_private(folio))
-		folio_attach_private(folio, folio);
-	/* Says that it must not be mapped in one piece, which is meant here. */
-	folio_set_has_hwpoisoned(folio);
+		folio_attach_private(folio, inode);
 	folio_unlock(folio);
 	folio_put(folio);
 }

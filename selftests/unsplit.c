@@ -188,6 +188,26 @@ TEST_F(cut, loads_after_migration_map_nothing_past_the_end)
 	EXPECT_NOTHING_PAST_THE_END();
 }
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE	25
+#endif
+
+/* The kernel may refuse to map it in one piece, and must if asked to. */
+TEST_F(cut, collapse_maps_nothing_past_the_end)
+{
+	int fd = fd_reopen(self->o.fd, O_RDONLY);
+	unsigned char *p = mmap(NULL, self->huge, PROT_READ | PROT_EXEC,
+				MAP_SHARED, fd, 0);
+
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_EQ('X', *(volatile unsigned char *)p);
+	madvise(p, self->huge, MADV_COLLAPSE);
+	madvise(self->p, self->huge, MADV_COLLAPSE);
+	EXPECT_TRAP(trap_load(p + self->huge - 1), SIGBUS, BUS_ADRERR,
+		    p + self->huge - 1);
+	EXPECT_NOTHING_PAST_THE_END();
+}
+
 TEST_F(cut, whole_page_is_mapped_at_once_after_growth)
 {
 	unsigned long before;
