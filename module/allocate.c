@@ -41,30 +41,66 @@ static int reserve(struct inode *inode, pgoff_t first, pgoff_t *end)
 	return err;
 }
 
-/* A new folio is zeros already; from and to are inside of this one. */
-static int give_out_folio(struct folio *folio, loff_t from, loff_t to,
-			  bool zero)
+/*
+ * Has the memory of a page failed that is in the range? folio_test_hwpoison() is
+ * about the first page of a folio alone.
+ */
+static bool folio_failed(struct folio *folio, pgoff_t first, pgoff_t last)
 {
-	if (!folio_test_uptodate(folio)) {
-		folio_mark_uptodate(folio);
-	} else if (zero) {
-		if (folio_test_hwpoison(folio))
-			return -EIO;
-		folio_zero_range(folio, offset_in_folio(folio, from),
-				 to - from);
+	pgoff_t index;
+
+	if (!folio_test_hwpoison(folio) &&
+	    !(folio_test_large(folio) && folio_test_has_hwpoisoned(folio)))
+		return false;
+	first = max(first, folio->index);
+	last = min(last, folio->index + folio_nr_pages(folio) - 1);
+	for (index = first; index <= last; index++) {
+		if (PageHWPoison(folio_file_page(folio, index)))
+			return true;
 	}
-	if (zero)
-		folio_mark_dirty(folio);
-	return 0;
+	return false;
 }
 
-/* All folios of the range are there. Return the first error. */
-static int give_out(struct inode *inode, loff_t from, loff_t to, bool zero)
+/* Ask before anything is zeroed, so that EIO leaves the range as it was. */
+static int check_memory(struct inode *inode, loff_t from, loff_t to)
+{
+	pgoff_t first = from >> PAGE_SHIFT;
+	pgoff_t last = (to - 1) >> PAGE_SHIFT;
+	pgoff_t next = first;
+	struct folio_batch batch;
+	bool failed = false;
+	unsigned int i;
+
+	folio_batch_init(&batch);
+	while (!failed && filemap_get_folios(inode->i_mapping, &next, last,
+					     &batch)) {
+		for (i = 0; i < folio_batch_count(&batch); i++)
+			failed |= folio_failed(batch.folios[i], first, last);
+		folio_batch_release(&batch);
+		cond_resched();
+	}
+	return failed ? -EIO : 0;
+}
+
+/* A new folio is zeros already; from and to are inside of this one. */
+static void give_out_folio(struct folio *folio, loff_t from, loff_t to,
+			   bool zero)
+{
+	if (!folio_test_uptodate(folio))
+		folio_mark_uptodate(folio);
+	else if (zero)
+		folio_zero_range(folio, offset_in_folio(folio, from),
+				 to - from);
+	if (zero)
+		folio_mark_dirty(folio);
+}
+
+/* All folios of the range are there. */
+static void give_out(struct inode *inode, loff_t from, loff_t to, bool zero)
 {
 	pgoff_t next = from >> PAGE_SHIFT;
 	struct folio_batch batch;
 	unsigned int i;
-	int err = 0;
 
 	folio_batch_init(&batch);
 	while (filemap_get_folios(inode->i_mapping, &next,
@@ -73,18 +109,15 @@ static int give_out(struct inode *inode, loff_t from, loff_t to, bool zero)
 			struct folio *folio = batch.folios[i];
 			loff_t begin = folio_pos(folio);
 			loff_t end = begin + folio_size(folio);
-			int ret;
 
 			folio_lock(folio);
-			ret = give_out_folio(folio, max(from, begin),
-					     min(to, end), zero);
+			give_out_folio(folio, max(from, begin), min(to, end),
+				       zero);
 			folio_unlock(folio);
-			err = err ?: ret;
 		}
 		folio_batch_release(&batch);
 		cond_resched();
 	}
-	return err;
 }
 
 /* Take back what was reserved and not given out. */
@@ -255,7 +288,8 @@ static int allocate(struct inode *inode, loff_t from, loff_t to, bool zero)
 		take_back(inode, first, end);
 		return err;
 	}
-	return give_out(inode, from, to, zero);
+	give_out(inode, from, to, zero);
+	return 0;
 }
 
 static int punch(struct inode *inode, loff_t from, loff_t to)
@@ -289,6 +323,11 @@ static int change(struct inode *inode, int mode, loff_t from, loff_t to)
 
 	if (mode & FALLOC_FL_PUNCH_HOLE)
 		return punch(inode, from, to);
+	if (mode & FALLOC_FL_ZERO_RANGE) {
+		err = check_memory(inode, from, to);
+		if (err)
+			return err;
+	}
 	if (grow) {
 		err = inode_newsize_ok(inode, to);
 		if (!err && store && to > store->capacity)
@@ -316,8 +355,8 @@ static int change(struct inode *inode, int mode, loff_t from, loff_t to)
  * Context: Takes i_rwsem, the store's lock and invalidate_lock; may sleep.
  * Return: 0; -EOPNOTSUPP for other modes; -ENOSPC over the limit; -EFBIG over
  *	RLIMIT_FSIZE, with SIGXFSZ; -ENOMEM; -EINTR if killed; -EIO if a page
- *	to be zeroed is poisoned (the others are zeroed) or for a file from
- *	before a power cut; an error of the store.
+ *	to be zeroed is poisoned (then none is) or for a file from before a power
+ *	cut; an error of the store.
  */
 long mmapdev_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 {

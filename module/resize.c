@@ -11,6 +11,18 @@
 #include "compat.h"
 #include "trace.h"
 
+/* Nobody sees pages whose memory has failed, and a store to it can hit the CPU. */
+static void zero_to_end(struct folio *folio, size_t from)
+{
+	while (from < folio_size(folio)) {
+		size_t to = round_down(from, PAGE_SIZE) + PAGE_SIZE;
+
+		if (!PageHWPoison(folio_page(folio, from >> PAGE_SHIFT)))
+			folio_zero_segment(folio, from, to);
+		from = to;
+	}
+}
+
 /**
  * mmapdev_zero_eof_tail - zero what the folio at EOF has past it
  * @inode: the object
@@ -34,7 +46,7 @@ void mmapdev_zero_eof_tail(struct inode *inode)
 		return;
 	offset = offset_in_folio(folio, size);
 	if (offset)	/* else nobody could store to it since it was made */
-		folio_zero_segment(folio, offset, folio_size(folio));
+		zero_to_end(folio, offset);
 	folio_unlock(folio);
 	folio_put(folio);
 }

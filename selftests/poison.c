@@ -8,9 +8,12 @@
 #include "harness.h"
 
 #include <linux/falloc.h>
+#include <sys/uio.h>
 
 #include "backend.h"
 #include "bytes.h"
+#include "device.h"
+#include "huge.h"
 #include "poison.h"
 #include "procfs.h"
 #include "trap.h"
@@ -149,26 +152,76 @@ TEST_F(poison, populating_fails_with_ehwpoison)
 }
 
 /* fallocate(2) of a regular file; tmpfs has no such mode. */
-TEST_F(poison, zeroing_fails_at_the_page_and_zeroes_the_others)
+TEST_F(poison, zeroing_fails_and_zeroes_nothing)
 {
 	unsigned char *bad = self->shared + BAD * self->page;
 
 	if (variant->kind != OBJFILE)
 		return;
 	EXPECT_EQ(-1, fallocate(self->o.fd, FALLOC_FL_ZERO_RANGE, 100,
-				self->length - 200));
+				2 * self->length));
 	EXPECT_EQ(EIO, errno);
-	EXPECT_TRUE(bytes_are(self->shared, 'a', 100));
-	EXPECT_TRUE(bytes_are(self->shared + 100, 0, self->page - 100));
+	EXPECT_TRUE(page_is(self->shared, 'a'));
 	EXPECT_POISON(trap_load(bad), bad);
-	EXPECT_TRUE(bytes_are(bad + self->page, 0, self->page - 100));
-	EXPECT_TRUE(bytes_are(bad + 2 * self->page - 100, 'c', 100));
+	EXPECT_TRUE(page_is(bad + self->page, 'c'));
+	EXPECT_EQ(self->length, object_size(&self->o));
+	EXPECT_EQ(PAGES, object_resident(&self->o));
 	EXPECT_EQ(-1, fallocate(self->o.fd, FALLOC_FL_ZERO_RANGE,
 				BAD * self->page, 1));
 	EXPECT_EQ(EIO, errno);
+	EXPECT_EQ(0, fallocate(self->o.fd, FALLOC_FL_ZERO_RANGE, 0,
+			       BAD * self->page));
+	EXPECT_TRUE(page_is(self->shared, 0));
 	/* Nothing is asked of its bytes. */
 	EXPECT_EQ(0, fallocate(self->o.fd, 0, 0, self->length));
 	EXPECT_POISON(trap_load(bad), bad);
+}
+
+/* A huge page that cannot be split, as it is pinned: one page of it has failed. */
+TEST(zeroing_fails_at_one_page_of_a_huge_one)
+{
+	size_t page = getpagesize(), huge = huge_bytes();
+	size_t bad[] = { 0, 7, 511 };
+	struct iovec vec;
+	unsigned char *p;
+	int ends[2];
+
+	if (!huge)
+		SKIP(return, "no huge pages in this kernel");
+	ASSERT_EQ(0, pipe(ends));
+	for (int i = 0; i < ARRAY_SIZE(bad); i++) {
+		size_t first = bad[i] ? bad[i] - 1 : 0;
+		size_t end = bad[i] < 511 ? bad[i] + 2 : bad[i] + 1;
+		struct object o = object_open(OBJFILE);
+		int err;
+
+		ASSERT_GE(o.fd, 0);
+		ASSERT_EQ(0, object_resize(&o, huge));
+		p = object_map(&o, huge, RW, MAP_SHARED);
+		ASSERT_NE(MAP_FAILED, p);
+		ASSERT_EQ(0, madvise(p, huge, MADV_HUGEPAGE));
+		memset(p, 'X', huge);
+		ASSERT_EQ(1, object_stats(&o).fault_shared_write);
+		vec = (struct iovec){ p + 99 * page, page };
+		ASSERT_EQ(page, vmsplice(ends[1], &vec, 1, 0));
+		err = fail_memory(p + bad[i] * page, MADV_HWPOISON);
+		if (err == EINVAL)
+			SKIP(return, "no CONFIG_MEMORY_FAILURE");
+		ASSERT_NE(0, err);
+		ASSERT_EQ(512, object_resident(&o));
+
+		EXPECT_EQ(-1, fallocate(o.fd, FALLOC_FL_ZERO_RANGE,
+					first * page + 100,
+					(end - first) * page - 200));
+		EXPECT_EQ(EIO, errno);
+		for (size_t at = first; at < end; at++)
+			if (at != bad[i])
+				EXPECT_TRUE(page_is(p + at * page, 'X'));
+		EXPECT_EQ(0, fallocate(o.fd, FALLOC_FL_ZERO_RANGE, 9 * page,
+				       2 * page));
+		EXPECT_TRUE(bytes_are(p + 9 * page, 0, 2 * page));
+		object_close(&o);
+	}
 }
 
 TEST_F(poison, page_that_was_punched_is_zeros_to_a_new_mapping)
