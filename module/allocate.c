@@ -49,9 +49,6 @@ static bool folio_failed(struct folio *folio, pgoff_t first, pgoff_t last)
 {
 	pgoff_t index;
 
-	if (!folio_test_hwpoison(folio) &&
-	    !(folio_test_large(folio) && folio_test_has_hwpoisoned(folio)))
-		return false;
 	first = max(first, folio->index);
 	last = min(last, folio->index + folio_nr_pages(folio) - 1);
 	for (index = first; index <= last; index++) {
