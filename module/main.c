@@ -9,6 +9,9 @@
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 
+/* Not cut to the bits of a long, which PAGE_MASK has. */
+static_assert(MMAPDEV_MAX_SIZE > MAX_LFS_FILESIZE - PAGE_SIZE);
+
 umode_t mmapdev_node_mode = 0600;
 
 module_param_cb(mode, &mmapdev_mode_ops, &mmapdev_node_mode, 0444);

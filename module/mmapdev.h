@@ -216,7 +216,7 @@ struct mmapdev_store_ops {
  * The largest size of an object. Whole pages only: the core rounds sizes up to
  * pages, which must not overflow for the object without an end.
  */
-#define MMAPDEV_MAX_SIZE	(MAX_LFS_FILESIZE & PAGE_MASK)
+#define MMAPDEV_MAX_SIZE	round_down(MAX_LFS_FILESIZE, PAGE_SIZE)
 
 static inline struct mmapdev_object *mmapdev_object_of(const struct inode *inode)
 {
