@@ -12,8 +12,10 @@
 #define _MMAPDEV_COMPAT_H
 
 #include <linux/fs.h>
+#include <linux/huge_mm.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/sched/coredump.h>
 #include <linux/uio.h>
 #include <linux/writeback.h>
 
@@ -157,6 +159,32 @@ static inline void inode_set_mtime_to_ts(struct inode *inode,
 	inode->i_mtime = ts;
 }
 #endif
+
+/*
+ * 6.6: the largest folio that a page cache takes. Before, its tree splits no
+ * entry of more than two levels, and MAX_ORDER was one too large until 6.4.
+ */
+#ifndef MAX_PAGECACHE_ORDER
+#define MAX_PAGECACHE_ORDER	min(2 * XA_CHUNK_SHIFT - 1, MAX_ORDER - 1)
+#endif
+
+/*
+ * Has madvise(2) or prctl(2) switched huge pages off? 6.12: the core has a function
+ * for that. 6.18: it is told whether it is about a forced collapse.
+ */
+static inline bool mmapdev_thp_disabled(struct vm_area_struct *vma)
+{
+#if !defined(CONFIG_TRANSPARENT_HUGEPAGE)
+	return vma->vm_flags & VM_NOHUGEPAGE;
+#elif defined(MMAPDEV_HAVE_THP_FORCED_COLLAPSE)
+	return vma_thp_disabled(vma, vma->vm_flags, false);
+#elif defined(MMAPDEV_HAVE_VMA_THP_DISABLED)
+	return vma_thp_disabled(vma, vma->vm_flags);
+#else
+	return vma->vm_flags & VM_NOHUGEPAGE ||
+	       test_bit(MMF_DISABLE_THP, &vma->vm_mm->flags);
+#endif
+}
 
 /* 6.3: the core's callbacks on devices cannot change them. */
 #ifdef MMAPDEV_HAVE_CONST_DEVNODE

@@ -24,7 +24,9 @@
 #define BLOCK		16	/* what is filled to begin with */
 #define BLOCK_TOUCHED	3	/* of it, this page included: so it is dense */
 #define SMALLEST	4	/* for a folio of several pages */
-#define LARGEST		(PMD_SIZE >> PAGE_SHIFT)
+/* Where pages are large, more than a page cache takes would fit into a PMD. */
+#define LARGEST		min_t(unsigned int, PMD_SIZE >> PAGE_SHIFT,	\
+			      1U << MAX_PAGECACHE_ORDER)
 
 /* Pages to be made and mapped; end is not included. */
 struct window {
@@ -250,7 +252,7 @@ vm_fault_t mmapdev_dense_fault(struct vm_fault *vmf, struct inode *inode)
 	unsigned int near;
 
 	if (vma->vm_end - vma->vm_start < PMD_SIZE ||
-	    vma->vm_flags & (VM_RAND_READ | VM_NOHUGEPAGE) ||
+	    vma->vm_flags & VM_RAND_READ || mmapdev_thp_disabled(vma) ||
 	    mmapdev_injects(inode))	/* rules ask page by page */
 		return 0;
 	/* Each page of a durable object becomes dirty by a store of its own. */

@@ -8,6 +8,8 @@
  */
 #include "harness.h"
 
+#include <sys/prctl.h>
+
 #include "bytes.h"
 #include "child.h"
 #include "device.h"
@@ -87,6 +89,21 @@ static size_t shuffled(size_t i, size_t n)
 TEST_F(dense, mapping_is_aligned_for_huge_pages)
 {
 	EXPECT_EQ(0, (uintptr_t)self->p % self->huge);
+}
+
+/* As prctl(2) asks for the whole process, whatever madvise(2) said of a mapping. */
+TEST_F(dense, nothing_is_made_ahead_where_huge_pages_are_off)
+{
+	ASSERT_EQ(0, madvise(self->p, self->length, MADV_HUGEPAGE));
+	ASSERT_EQ(0, prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0));
+	for (size_t i = 0; i < 100; i++)
+		self->p[i * self->page] = 1;
+	EXPECT_EQ(100, object_resident(&self->o));
+	for (size_t i = 0; i < 100; i++)
+		EXPECT_EQ(0, order_at(&self->o, i));
+	ASSERT_EQ(0, prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0));
+	self->p[self->huge] = 1;
+	EXPECT_EQ(100 + self->per_huge, object_resident(&self->o));
 }
 
 TEST_F(dense, stores_in_order_come_to_huge_pages)
