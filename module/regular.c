@@ -150,8 +150,9 @@ void mmapdev_regular_forget(struct inode *inode)
 	inode_unlock(inode);
 	if (!regular)
 		return;
+	/* Not d_drop(): what is mounted on the path could not be unmounted any more. */
 	while ((dentry = d_find_alias(regular))) {
-		d_drop(dentry);
+		d_invalidate(dentry);
 		dput(dentry);
 	}
 	iput(regular);

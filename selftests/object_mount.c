@@ -298,6 +298,42 @@ TEST_F(directory, path_is_gone_with_the_name)
 	EXPECT_NOT_FOUND(FILE_PATH);
 }
 
+/* How many mounts there are at a path. */
+static int mounts_at(const char *path)
+{
+	FILE *mounts = fopen("/proc/self/mountinfo", "r");
+	char line[4096], at[4096];
+	int n = 0;
+
+	if (!mounts)
+		return -1;
+	while (fgets(line, sizeof(line), mounts))
+		n += sscanf(line, "%*s %*s %*s %*s %4095s", at) == 1 &&
+		     !strncmp(at, path, strlen(path));
+	fclose(mounts);
+	return n;
+}
+
+TEST_F(directory, what_is_mounted_on_a_path_goes_with_the_name)
+{
+	struct stat st;
+	int fd;
+
+	ASSERT_EQ(0, mount("/dev/null", FILE_PATH, NULL, MS_BIND, NULL));
+	EXPECT_EQ(1, mounts_at(FILE_PATH));
+	fd = open(FILE_PATH, O_RDWR);
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, name_remove(&self->o));
+	EXPECT_EQ(0, mounts_at(FILE_PATH));
+	EXPECT_NOT_FOUND(FILE_PATH);
+	EXPECT_EQ(1, write(fd, "", 1));
+	close(fd);
+	ASSERT_EQ(0, name_give(&self->o, NAME));
+	ASSERT_EQ(0, stat(FILE_PATH, &st));
+	EXPECT_EQ(object_info(&self->o).object, st.st_ino);
+	EXPECT_EQ(0, umount(DIR_PATH));
+}
+
 TEST_F(directory, path_leads_to_the_object_that_has_the_name_now)
 {
 	struct object other = object_open(variant->kind);
