@@ -111,16 +111,20 @@ static int __init create_one(const struct initial *initial)
 /**
  * mmapdev_initial_create - make the objects
  *
- * Return: 0 or -ENOMEM; then some are made.
+ * One that cannot be made, for want of memory, is missing: those before it can
+ * be open already, so that the module must stay.
  */
-int __init mmapdev_initial_create(void)
+void __init mmapdev_initial_create(void)
 {
 	unsigned int i;
-	int err = 0;
 
-	for (i = 0; !err && i < nr_initials; i++)
-		err = create_one(&initials[i]);
-	return err;
+	for (i = 0; i < nr_initials; i++) {
+		int err = create_one(&initials[i]);
+
+		if (err)
+			pr_err("objects: '%s': error %d\n", initials[i].name,
+			       err);
+	}
 }
 
 /**

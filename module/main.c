@@ -56,23 +56,22 @@ static int __init mmapdev_init(void)
 	err = mmapdev_node_init();
 	if (err)
 		goto err_object;
-	err = mmapdev_filesystem_init();
-	if (err)
-		goto err_node;
 	mmapdev_misc.mode = mmapdev_node_mode;
 	err = misc_register(&mmapdev_misc);
 	if (err)
-		goto err_filesystem;
-	err = mmapdev_initial_create();
-	if (err)
-		goto err_misc;
+		goto err_node;
+	/*
+	 * Nothing may fail from here on: the core frees a module whose init fails
+	 * without waiting for users, and /dev/mmapdev can be open already.
+	 */
+	mmapdev_node_publish();
+	mmapdev_initial_create();
 	mmapdev_initial_free();
+	err = mmapdev_filesystem_init();
+	if (err)
+		pr_err("mmapdev: cannot be mounted: error %d\n", err);
 	return 0;
 
-err_misc:
-	misc_deregister(&mmapdev_misc);
-err_filesystem:
-	mmapdev_filesystem_exit();
 err_node:
 	mmapdev_node_exit();
 err_object:

@@ -252,6 +252,7 @@ void mmapdev_modified(struct inode *inode);
 /* node.c: named devices. */
 extern struct mutex mmapdev_nodes_lock;
 int mmapdev_node_init(void);
+void mmapdev_node_publish(void);
 void mmapdev_node_exit(void);
 int mmapdev_node_create(struct inode *inode, const char *name, umode_t mode,
 			kuid_t uid, kgid_t gid);
@@ -277,7 +278,7 @@ void mmapdev_filesystem_unpin(void);
 
 /* initial.c: objects to begin with. */
 int mmapdev_initial_parse(void);
-int mmapdev_initial_create(void);
+void mmapdev_initial_create(void);
 void mmapdev_initial_free(void);
 
 /* main.c: permissions of /dev/mmapdev and of the objects to begin with. */

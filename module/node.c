@@ -410,21 +410,21 @@ int __init mmapdev_node_init(void)
 
 	if (err)
 		return err;
-	err = class_register(&node_class);
-	if (err)
-		goto err_region;
 	cdev_init(&cdev, &mmapdev_node_fops);
 	cdev.owner = THIS_MODULE;
-	err = cdev_add(&cdev, first_devt, MAX_NODES);
+	err = class_register(&node_class);
 	if (err)
-		goto err_class;
-	return 0;
-
-err_class:
-	class_unregister(&node_class);
-err_region:
-	unregister_chrdev_region(first_devt, MAX_NODES);
+		unregister_chrdev_region(first_devt, MAX_NODES);
 	return err;
+}
+
+/**
+ * mmapdev_node_publish - let nodes be opened, from which on loading cannot fail
+ */
+void __init mmapdev_node_publish(void)
+{
+	if (cdev_add(&cdev, first_devt, MAX_NODES))
+		pr_err("mmapdev: no memory, named devices cannot be opened\n");
 }
 
 /**
