@@ -74,6 +74,14 @@ static struct inode *regular_make(struct super_block *sb, struct inode *inode)
 	regular->i_size = i_size_read(inode);
 	regular->i_op = &regular_inode_ops;
 	regular->i_fop = &mmapdev_regular_fops;
+	/*
+	 * With this option the kernel collapses pages into a huge folio, and maps
+	 * a folio by one PMD without a look at EOF, if nobody has the file open
+	 * for writing. It does not know of the object's other faces, and a durable
+	 * object's pages must stay pages. So be open for writing, always.
+	 */
+	if (IS_ENABLED(CONFIG_READ_ONLY_THP_FOR_FS))
+		atomic_inc(&regular->i_writecount);
 	ihold(inode);
 	regular->i_mapping = inode->i_mapping;
 	return regular;

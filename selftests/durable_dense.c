@@ -9,8 +9,13 @@
 #include "drop_caches.h"
 #include "durable.h"
 #include "huge.h"
+#include "name.h"
 #include "neighbours.h"
 #include "trap.h"
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE	25
+#endif
 
 #define HUGES		2	/* huge pages of the object */
 #define MAX_PAGES	(HUGES * 8192)
@@ -220,6 +225,46 @@ TEST_F(durable_dense, pages_ahead_are_mapped_inside)
 		neighbours_unmap(&n);
 	}
 	close(beside);
+}
+
+/*
+ * With CONFIG_READ_ONLY_THP_FOR_FS the kernel makes one huge page of those of a
+ * file that nobody has open for writing. The object is, by its node.
+ */
+TEST_F(durable_dense, pages_of_a_file_read_only_are_not_collapsed)
+{
+	struct object o = { .kind = OBJFILE, .fd = self->d.fd };
+	static unsigned char states[MAX_PAGES];
+	struct mmapdev_pages pages = {
+		.count = self->pages,
+		.states = (uintptr_t)states,
+	};
+	unsigned char *code;
+	int file;
+
+	ASSERT_EQ(0, munmap(self->p, self->length));
+	ASSERT_EQ(0, name_give(&o, NAME));
+	self->d.fd = name_open(NAME, O_RDWR).fd;
+	ASSERT_GE(self->d.fd, 0);
+	object_close(&o);
+	file = object_file(self->d.fd, O_RDONLY);
+	code = mmap(NULL, self->length, PROT_READ | PROT_EXEC, MAP_SHARED,
+		    file, 0);
+	ASSERT_NE(MAP_FAILED, code);
+	EXPECT_EQ(self->pages, right(code, self->pages));
+	EXPECT_EQ(-1, madvise(code, self->length, MADV_COLLAPSE));
+	EXPECT_EQ(EINVAL, errno);
+	ASSERT_EQ(0, ioctl(self->d.fd, MMAPDEV_IOC_PAGES, &pages));
+	for (size_t i = 0; i < self->pages; i++)
+		ASSERT_EQ(0, MMAPDEV_PAGE_ORDER(states[i]));
+
+	self->p = mmap(NULL, self->length, RW, MAP_SHARED, self->d.fd, 0);
+	ASSERT_NE(MAP_FAILED, self->p);
+	self->p[0] = 0;
+	EXPECT_EQ(1, dirty(&self->d, self->pages));
+	EXPECT_EQ(0, msync(self->p, self->length, MS_SYNC));
+	EXPECT_EQ(0, dirty(&self->d, self->pages));
+	name_clean(NAME);
 }
 
 /* Files can be cut short behind an object's back. */
