@@ -147,6 +147,16 @@ static inline void mmapdev_fillattr(struct mnt_idmap *idmap, u32 request_mask,
 
 /* 6.7: an inode's times are behind functions. */
 #ifndef MMAPDEV_HAVE_INODE_TIMES
+static inline struct timespec64 inode_get_atime(const struct inode *inode)
+{
+	return inode->i_atime;
+}
+
+static inline struct timespec64 inode_get_mtime(const struct inode *inode)
+{
+	return inode->i_mtime;
+}
+
 static inline void inode_set_atime_to_ts(struct inode *inode,
 					 struct timespec64 ts)
 {

@@ -307,22 +307,40 @@ int mmapdev_object_syncfs(struct super_block *sb)
  * mmapdev_accessed - the object is read
  * @inode: the object
  *
- * Context: Any.
+ * Reads and faults do not hold i_rwsem: i_lock keeps the seconds of one from
+ * meeting the nanoseconds of another. Most find that the clock has not ticked.
+ *
+ * Context: Any but interrupts.
  */
 void mmapdev_accessed(struct inode *inode)
 {
+	struct timespec64 now = current_time(inode);
+	struct timespec64 then = inode_get_atime(inode);
+
+	if (timespec64_equal(&now, &then))
+		return;
+	spin_lock(&inode->i_lock);
 	inode_set_atime_to_ts(inode, current_time(inode));
+	spin_unlock(&inode->i_lock);
 }
 
 /**
- * mmapdev_modified - the object's bytes or size change by a system call
+ * mmapdev_modified - the object's bytes or size change
  * @inode: the object
  *
- * Context: Any.
+ * Context: Any but interrupts. As mmapdev_accessed().
  */
 void mmapdev_modified(struct inode *inode)
 {
+	struct timespec64 now = current_time(inode);
+	struct timespec64 mtime = inode_get_mtime(inode);
+	struct timespec64 ctime = inode_get_ctime(inode);
+
+	if (timespec64_equal(&now, &mtime) && timespec64_equal(&now, &ctime))
+		return;
+	spin_lock(&inode->i_lock);
 	inode_set_mtime_to_ts(inode, inode_set_ctime_current(inode));
+	spin_unlock(&inode->i_lock);
 }
 
 /**
