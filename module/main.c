@@ -10,7 +10,7 @@
 #include <linux/moduleparam.h>
 
 /* Not cut to the bits of a long, which PAGE_MASK has. */
-static_assert(MMAPDEV_MAX_SIZE > MAX_LFS_FILESIZE - PAGE_SIZE);
+static_assert(!((MAX_LFS_FILESIZE - MMAPDEV_MAX_SIZE) >> PAGE_SHIFT));
 
 umode_t mmapdev_node_mode = 0600;
 

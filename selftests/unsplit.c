@@ -93,9 +93,9 @@ FIXTURE_TEARDOWN(cut)
 }
 
 /* Grow to length: 0, or -1 with errno. */
-static int grow(const struct object *o, enum growth growth, size_t length)
+static int grow(const struct object *o, enum growth how, size_t length)
 {
-	switch (growth) {
+	switch (how) {
 	case BY_RESIZE:
 		return object_resize(o, length);
 	case BY_WRITE:
@@ -163,27 +163,30 @@ TEST_F(cut, fault_around_maps_nothing_past_the_end)
 	EXPECT_NOTHING_PAST_THE_END();
 }
 
-#define MOVE_OR_SKIP() do {						\
-	int err_ = move_page(self->p);					\
-									\
-	if (err_ == ENODEV)						\
-		SKIP(return, "one memory node");			\
-	ASSERT_EQ(0, err_);						\
-	ASSERT_EQ(0, munmap(self->p, self->huge));			\
-	self->p = map_whole(&self->o, self->huge);			\
-	ASSERT_NE(MAP_FAILED, self->p);					\
-} while (0)
-
 TEST_F(cut, migration_brings_nothing_past_the_end_back)
 {
-	MOVE_OR_SKIP();
+	int err = move_page(self->p);
+
+	if (err == ENODEV)
+		SKIP(return, "one memory node");
+	ASSERT_EQ(0, err);
+	ASSERT_EQ(0, munmap(self->p, self->huge));
+	self->p = map_whole(&self->o, self->huge);
+	ASSERT_NE(MAP_FAILED, self->p);
 	self->p[0] = 'X';
 	EXPECT_NOTHING_PAST_THE_END();
 }
 
 TEST_F(cut, loads_after_migration_map_nothing_past_the_end)
 {
-	MOVE_OR_SKIP();
+	int err = move_page(self->p);
+
+	if (err == ENODEV)
+		SKIP(return, "one memory node");
+	ASSERT_EQ(0, err);
+	ASSERT_EQ(0, munmap(self->p, self->huge));
+	self->p = map_whole(&self->o, self->huge);
+	ASSERT_NE(MAP_FAILED, self->p);
 	EXPECT_EQ('X', *(volatile unsigned char *)self->p);
 	EXPECT_NOTHING_PAST_THE_END();
 }
