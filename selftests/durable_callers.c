@@ -133,7 +133,7 @@ TEST_F(callers, msync_killed_at_any_moment_loses_nothing)
 {
 	struct sync_task s = { .p = self->p, .length = self->length };
 	long most = msync_us(self->p, self->length);
-	int moments = slow_kernel() ? 25 : variant->kind == EXT4 ? 40 : 100;
+	int moments = slow_kernel() ? 25 : variant->kind == EXT4 ? 40 : 200;
 	int killed = 0;
 
 	ASSERT_LE(0, most);
