@@ -7,8 +7,8 @@
  * page then. That is done before anybody is refused a page at the limit, and before
  * the OOM killer is called.
  *
- * Folios that were made ahead are marked in the page cache. One is looked at once,
- * and its mark goes: what was of use by then is taken for touched.
+ * Folios that were made ahead are marked in the page cache. The mark goes when one is
+ * looked at and all of it is of use.
  */
 
 #include "mmapdev.h"
@@ -30,6 +30,30 @@
 static LIST_HEAD(objects);
 static DEFINE_MUTEX(objects_lock);
 
+/* How many are being made: they count in the limit, and have no mark yet. */
+static atomic_t making = ATOMIC_INIT(0);
+
+/**
+ * mmapdev_ahead_begin - a folio is about to be made that nobody has asked for
+ *
+ * Until mmapdev_ahead_end() the caller waits for nobody who may be in
+ * mmapdev_ahead_make_room().
+ *
+ * Context: Any.
+ */
+void mmapdev_ahead_begin(void)
+{
+	atomic_inc(&making);
+}
+
+/**
+ * mmapdev_ahead_end - it was noted, or could not be made
+ */
+void mmapdev_ahead_end(void)
+{
+	atomic_dec(&making);
+}
+
 static bool has_marks(struct mmapdev_object *object)
 {
 	return mapping_tagged(object->inode.i_mapping, AHEAD);
@@ -38,13 +62,15 @@ static bool has_marks(struct mmapdev_object *object)
 /**
  * mmapdev_ahead_note - a folio was made that nobody has asked for
  * @inode: the object
+ * @folio: the folio, with a reference
  * @index: of any of its pages
  *
  * Of a durable object such a folio is clean: reclaim takes it.
  *
- * Context: May sleep.
+ * Context: Holds invalidate_lock, shared, which keeps fallocate() out, but not the
+ *	folio's lock; may sleep.
  */
-void mmapdev_ahead_note(struct inode *inode, pgoff_t index)
+void mmapdev_ahead_note(struct inode *inode, struct folio *folio, pgoff_t index)
 {
 	XA_STATE(xas, &inode->i_mapping->i_pages, index);
 	struct mmapdev_object *object = mmapdev_object_of(inode);
@@ -52,7 +78,7 @@ void mmapdev_ahead_note(struct inode *inode, pgoff_t index)
 	if (object->store)
 		return;
 	xas_lock_irq(&xas);
-	if (xas_load(&xas))
+	if (xas_load(&xas) == folio)
 		xas_set_mark(&xas, AHEAD);
 	xas_unlock_irq(&xas);
 	smp_mb();	/* pairs with forget_if_done() */
@@ -115,8 +141,7 @@ static unsigned long zero_pages(struct folio *folio)
 	unsigned long n = 0;
 	long i;
 
-	if (folio_test_mlocked(folio) || folio_test_private(folio) ||
-	    !folio_test_uptodate(folio))
+	if (folio_test_private(folio) || !folio_test_uptodate(folio))
 		return 0;
 	for (i = 0; i < folio_nr_pages(folio); i++) {
 		struct page *page = folio_page(folio, i);
@@ -142,15 +167,28 @@ static bool is_held(struct folio *folio)
 					 !folio_test_lru(folio);
 }
 
-/* Drop a locked folio that is all zeros. A store to it waits for its lock. */
-static bool drop(struct address_space *mapping, struct folio *folio)
+enum fate { STAYS, HELD, MIXED, GONE };
+
+/*
+ * What becomes of a locked folio: it goes if it is all zeros, of which nobody can
+ * come to store to it meanwhile, since it is not mapped and a fault waits for its lock.
+ */
+static enum fate judge(struct address_space *mapping, struct folio *folio)
 {
 	unsigned long pages = folio_nr_pages(folio);
+	unsigned long zeros;
 
+	if (folio_test_mlocked(folio))
+		return STAYS;
 	unmap_mapping_pages(mapping, folio->index, pages, false);
-	if (is_held(folio) || zero_pages(folio) != pages)
-		return false;
-	return !generic_error_remove_folio(mapping, folio);
+	if (is_held(folio))
+		return HELD;
+	zeros = zero_pages(folio);
+	if (!zeros)
+		return STAYS;
+	if (zeros < pages)
+		return MIXED;
+	return generic_error_remove_folio(mapping, folio) ? STAYS : GONE;
 }
 
 /*
@@ -190,8 +228,8 @@ static unsigned long take_back_range(struct address_space *mapping,
 
 	while (index < end) {
 		struct folio *folio = find_idle(mapping, index);
-		unsigned long pages, zeros;
-		bool dropped;
+		unsigned long pages;
+		enum fate fate;
 		pgoff_t first;
 
 		if (!folio) {
@@ -200,14 +238,15 @@ static unsigned long take_back_range(struct address_space *mapping,
 		}
 		first = folio->index;
 		pages = folio_nr_pages(folio);
-		zeros = zero_pages(folio);
-		dropped = zeros == pages && drop(mapping, folio);
+		fate = judge(mapping, folio);
 		folio_unlock(folio);
 		folio_put(folio);
-		if (dropped)
+		if (fate == MIXED && split(mapping, first, pages))
+			continue;	/* with its first part, which has the mark, too */
+		if (fate == GONE)
 			freed += pages;
-		else if (zeros && zeros < pages && split(mapping, first, pages))
-			continue;	/* with its first part */
+		else if (fate == STAYS)
+			mmapdev_ahead_keep(mapping->host, first);
 		index = first + pages;
 		cond_resched();
 	}
@@ -227,7 +266,6 @@ static unsigned long take_back_from(struct mmapdev_object *object,
 							  index);
 		pgoff_t first = round_down(index, pages);
 
-		mmapdev_ahead_keep(&object->inode, index);
 		freed += take_back_range(mapping, first, first + pages);
 		index = first + pages;
 	}
@@ -273,10 +311,36 @@ unsigned long mmapdev_ahead_take_back(unsigned long pages)
 	return freed;
 }
 
+/**
+ * mmapdev_ahead_make_room - somebody is about to be refused pages
+ * @pages: how many
+ * @patience: how many ticks to wait for what is being made; for what is held it is
+ *	a fifth
+ *
+ * Context: As mmapdev_ahead_take_back().
+ * Return: Whether it is worth another try.
+ */
+bool mmapdev_ahead_make_room(unsigned long pages, unsigned int *patience)
+{
+	bool more = atomic_read(&making);
+
+	if (mmapdev_ahead_take_back(pages))
+		return true;
+	if ((!more && !mmapdev_ahead_any()) || !*patience)
+		return false;
+	*patience -= min(*patience, more ? 1U : HZ / 5U);
+	schedule_timeout_killable(1);
+	return !fatal_signal_pending(current);
+}
+
 /*
  * Before the OOM killer chooses somebody. Whoever is short of memory may hold locks
- * that a split waits for, so that is a worker's job, and not waited for for ever.
+ * that a split waits for, so that is a worker's job, which is not waited for longer
+ * than RESCUE_WAIT. It is asked again as long as it helps.
  */
+#define RESCUE_PAGES	256
+#define RESCUE_WAIT	(5 * HZ)
+
 static struct {
 	struct work_struct work;
 	struct completion over;
@@ -285,7 +349,7 @@ static struct {
 
 static void rescue_run(struct work_struct *work)
 {
-	WRITE_ONCE(rescue.freed, mmapdev_ahead_take_back(ULONG_MAX));
+	WRITE_ONCE(rescue.freed, mmapdev_ahead_take_back(RESCUE_PAGES));
 	complete(&rescue.over);
 }
 
@@ -296,7 +360,7 @@ static int out_of_memory_soon(struct notifier_block *block, unsigned long event,
 		return NOTIFY_OK;
 	reinit_completion(&rescue.over);	/* one at a time: by oom_lock */
 	queue_work(system_unbound_wq, &rescue.work);
-	if (wait_for_completion_timeout(&rescue.over, HZ))
+	if (wait_for_completion_timeout(&rescue.over, RESCUE_WAIT))
 		*(unsigned long *)freed += READ_ONCE(rescue.freed);
 	return NOTIFY_OK;
 }

@@ -159,9 +159,9 @@ static unsigned int make_up_to(struct inode *inode, pgoff_t index,
 		if (!IS_ERR(folio)) {
 			int err = mmapdev_folio_load(inode, folio);
 
-			if (order || index != touched)
-				mmapdev_ahead_note(inode, index);
 			folio_unlock(folio);
+			if (order || index != touched)
+				mmapdev_ahead_note(inode, folio, index);
 			folio_put(folio);
 			return err ? 0 : 1 << order;
 		}
@@ -183,6 +183,7 @@ static void fill(struct inode *inode, struct window window, pgoff_t touched,
 
 	gfp &= ~__GFP_DIRECT_RECLAIM;
 	gfp |= __GFP_NORETRY | __GFP_NOWARN;
+	mmapdev_ahead_begin();
 	while (index < window.end) {
 		pgoff_t next = next_folio(mapping, index, window.end);
 
@@ -194,12 +195,14 @@ static void fill(struct inode *inode, struct window window, pgoff_t touched,
 
 			index += made;
 			if (!made || (made < 1 << order && index > touched))
-				return;
+				goto out;
 			cond_resched();
 		}
 		if (next < window.end)	/* past what is there */
 			index = (next | (pages_at(mapping, next) - 1)) + 1;
 	}
+out:
+	mmapdev_ahead_end();
 }
 
 /* One page, locked. */

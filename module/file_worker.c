@@ -209,7 +209,7 @@ static void flush_last(struct work_struct *work)
 void mmapdev_file_release(struct mmapdev_store *store)
 {
 	struct file_store *file = file_of(store);
-	bool waited = false;
+	long waited = 0;
 
 	INIT_WORK(&file->last, flush_last);
 	init_completion(&file->over);
@@ -218,10 +218,10 @@ void mmapdev_file_release(struct mmapdev_store *store)
 	queue_work(file->queue, &file->last);
 	if (!(current->flags & PF_KTHREAD))
 		waited = wait_for_completion_killable_timeout(&file->over,
-						MMAPDEV_PATIENCE) > 0;
+							      MMAPDEV_PATIENCE);
 	if (!atomic_dec_and_test(&file->holders))
 		return;
-	if (!waited) {
+	if (waited <= 0) {
 		let_reap(file);
 		return;
 	}

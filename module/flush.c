@@ -135,7 +135,7 @@ static void settle(struct mmapdev_store *store, struct batch *batch)
 	}
 	xas_unlock(&xas);
 	for (i = 0; i < batch->n; i++)
-		mmapdev_store_free_page(old[i]);
+		mmapdev_store_free_page(store, old[i]);
 }
 
 /*
@@ -168,7 +168,7 @@ static void fail_entry(struct mmapdev_store *store, unsigned long index,
 	}
 	xas_unlock(&xas);
 	if (rest != page)
-		mmapdev_store_free_page(page);
+		mmapdev_store_free_page(store, page);
 	if (!rest && store->ops->unreserve)
 		store->ops->unreserve(store, index);
 }

@@ -15,6 +15,9 @@
 
 #include "compat.h"
 
+/* In ticks, for pages that give way. */
+#define PATIENCE	HZ
+
 /* Bytes, 0 for no limit. Read and written without a lock: each is one word. */
 unsigned long mmapdev_limit_bytes;
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_limit_bytes);
@@ -76,10 +79,11 @@ static int charge(unsigned long pages)
  */
 int mmapdev_limit_charge(unsigned long pages, gfp_t gfp)
 {
+	unsigned int patience = PATIENCE;
 	int err = charge(pages);
 
 	while (err && gfpflags_allow_blocking(gfp) &&
-	       mmapdev_ahead_take_back(pages))
+	       mmapdev_ahead_make_room(pages, &patience))
 		err = charge(pages);
 	return err;
 }

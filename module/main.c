@@ -20,6 +20,9 @@ MODULE_PARM_DESC(mode, "Permissions of /dev/mmapdev and of objects=, in octal (d
 module_param_cb(limit, &mmapdev_limit_ops, NULL, 0644);
 MODULE_PARM_DESC(limit, "Bytes that all objects together may hold, with K, M or G (default half of RAM; 0: no limit)");
 
+module_param_cb(user_limit, &mmapdev_user_limit_ops, NULL, 0644);
+MODULE_PARM_DESC(user_limit, "Bytes that the stores of one user may hold, root's apart (default a quarter of limit; 0: no limit)");
+
 static const struct attribute_group *device_groups[] = {
 	&mmapdev_stats_group,
 	NULL
@@ -41,6 +44,7 @@ static int __init mmapdev_init(void)
 	if (err)
 		return err;
 	mmapdev_limit_init();
+	mmapdev_user_init();
 	err = mmapdev_hole_init();
 	if (err)
 		goto err_initial;

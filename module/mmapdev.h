@@ -142,6 +142,7 @@ struct mmapdev_object {
  * @end: end of file of the object
  * @capacity: the largest size that the image can have
  * @after_error: MMAPDEV_AFTER_ERROR_*
+ * @user: who made it, or NULL for root
  */
 struct mmapdev_store {
 	const struct mmapdev_store_ops *ops;
@@ -157,6 +158,7 @@ struct mmapdev_store {
 	loff_t end;
 	loff_t capacity;
 	u32 after_error;
+	struct mmapdev_user *user;
 };
 
 /**
@@ -302,6 +304,14 @@ int mmapdev_limit_charge(unsigned long pages, gfp_t gfp);
 void mmapdev_limit_uncharge(unsigned long pages);
 unsigned long mmapdev_limit_used(void);
 
+/* user.c: how much memory the stores of one user may hold. */
+extern const struct kernel_param_ops mmapdev_user_limit_ops;
+void mmapdev_user_init(void);
+struct mmapdev_user *mmapdev_user_get(void);
+void mmapdev_user_put(struct mmapdev_user *user);
+int mmapdev_user_charge(struct mmapdev_user *user);
+void mmapdev_user_uncharge(struct mmapdev_user *user);
+
 /* folio.c: the folio at an index. */
 struct folio *mmapdev_folio_find(struct address_space *mapping, pgoff_t index);
 struct folio *mmapdev_folio_make(struct inode *inode, pgoff_t index,
@@ -335,8 +345,8 @@ unsigned long mmapdev_store_pages(struct mmapdev_store *store);
 int mmapdev_store_lock(struct inode *inode);
 void mmapdev_store_unlock(struct inode *inode);
 void mmapdev_store_error(struct mmapdev_store *store, int err);
-void mmapdev_store_init(struct mmapdev_store *store,
-			const struct mmapdev_store_ops *ops);
+int mmapdev_store_init(struct mmapdev_store *store,
+		       const struct mmapdev_store_ops *ops);
 void mmapdev_store_empty(struct mmapdev_store *store);
 void mmapdev_store_free(struct mmapdev_store *store);
 
@@ -349,8 +359,8 @@ struct mmapdev_store *mmapdev_file_store(int fd);
 int mmapdev_file_flush_wait(struct list_head *begun, unsigned long end);
 int mmapdev_file_store_init(void);
 void mmapdev_file_store_exit(void);
-struct page *mmapdev_store_alloc_page(gfp_t gfp);
-void mmapdev_store_free_page(struct page *page);
+struct page *mmapdev_store_alloc_page(struct mmapdev_store *store, gfp_t gfp);
+void mmapdev_store_free_page(struct mmapdev_store *store, struct page *page);
 struct page *mmapdev_store_find_page(struct xarray *pages, pgoff_t index);
 
 /* pending.c: what is not in the image yet. */
@@ -463,11 +473,15 @@ void mmapdev_hole_drain(void);
 vm_fault_t mmapdev_dense_fault(struct vm_fault *vmf, struct inode *inode);
 
 /* ahead.c: what was made before it was touched gives way. */
-void mmapdev_ahead_note(struct inode *inode, pgoff_t index);
+void mmapdev_ahead_begin(void);
+void mmapdev_ahead_end(void);
+void mmapdev_ahead_note(struct inode *inode, struct folio *folio,
+			pgoff_t index);
 void mmapdev_ahead_keep(struct inode *inode, pgoff_t index);
 void mmapdev_ahead_forget(struct inode *inode);
 bool mmapdev_ahead_any(void);
 unsigned long mmapdev_ahead_take_back(unsigned long pages);
+bool mmapdev_ahead_make_room(unsigned long pages, unsigned int *patience);
 int mmapdev_ahead_init(void);
 void mmapdev_ahead_exit(void);
 

@@ -24,16 +24,16 @@ static void clear_new(struct mmapdev_store *store, struct xa_state *xas)
 }
 
 /* Free a page and the reservation on its list, which nobody can find any more. */
-static void entry_free(void *entry)
+static void entry_free(struct mmapdev_store *store, void *entry)
 {
 	struct page *reserved = entry_reserved(entry);
 	struct page *page = entry_page(entry);
 
 	if (reserved && reserved != page) {
 		list_del(&reserved->lru);
-		mmapdev_store_free_page(reserved);
+		mmapdev_store_free_page(store, reserved);
 	}
-	mmapdev_store_free_page(page);
+	mmapdev_store_free_page(store, page);
 }
 
 /* The reservation at an index: it stays if the folio is locked. */
@@ -99,7 +99,7 @@ static void unreserve(struct mmapdev_store *store, pgoff_t index)
 		gone = true;
 	}
 	xas_unlock(&xas);
-	mmapdev_store_free_page(page);
+	mmapdev_store_free_page(store, page);
 	if (gone && store->ops->unreserve)
 		store->ops->unreserve(store, index);
 }
@@ -116,13 +116,13 @@ static int reserve(struct mmapdev_store *store, pgoff_t index, gfp_t gfp,
 			set_page_private(page, since);
 		return 0;
 	}
-	page = mmapdev_store_alloc_page(gfp);
+	page = mmapdev_store_alloc_page(store, gfp);
 	if (IS_ERR(page))
 		return PTR_ERR(page);
 	set_page_private(page, since);
 	err = put_reserved(store, index, page, gfp);
 	if (err) {
-		mmapdev_store_free_page(page);
+		mmapdev_store_free_page(store, page);
 		return err == -EEXIST ? 0 : err;
 	}
 	/* After: a flush keeps room in the image where it finds an entry. */
@@ -201,7 +201,7 @@ static void publish(struct mmapdev_store *store, pgoff_t index,
 	xas_clear_mark(&xas, FLUSHED);
 	xas_unlock(&xas);
 	if (old != page)
-		mmapdev_store_free_page(old);
+		mmapdev_store_free_page(store, old);
 }
 
 /**
@@ -297,7 +297,7 @@ void mmapdev_store_drop(struct mmapdev_store *store, pgoff_t first, pgoff_t end)
 		if (xa_get_mark(&store->pending, index, NEW))
 			atomic_long_dec(&store->new_pages);
 		xa_erase(&store->pending, index);
-		entry_free(entry);
+		entry_free(store, entry);
 		if (store->ops->unreserve)
 			store->ops->unreserve(store, index);
 		cond_resched();

@@ -256,14 +256,22 @@ void mmapdev_store_error(struct mmapdev_store *store, int err)
  * mmapdev_store_init - a store with nothing pending
  * @store: the store
  * @ops: its image
+ *
+ * Return: 0; -ENOMEM. mmapdev_user_put() of its user undoes it.
  */
-void mmapdev_store_init(struct mmapdev_store *store,
-			const struct mmapdev_store_ops *ops)
+int mmapdev_store_init(struct mmapdev_store *store,
+		       const struct mmapdev_store_ops *ops)
 {
+	struct mmapdev_user *user = mmapdev_user_get();
+
+	if (IS_ERR(user))
+		return PTR_ERR(user);
+	store->user = user;
 	store->ops = ops;
 	mutex_init(&store->lock);
 	xa_init_flags(&store->pending, XA_FLAGS_ACCOUNT);
 	mt_init_flags(&store->holes, MT_FLAGS_USE_RCU);
+	return 0;
 }
 
 /**

@@ -348,6 +348,7 @@ static struct file *open_image(int fd)
 void mmapdev_file_image_close(struct file_store *file)
 {
 	mmapdev_store_empty(&file->store);
+	mmapdev_user_put(file->store.user);
 	fput(file->file);
 	kvfree(file);
 }
@@ -373,17 +374,20 @@ struct mmapdev_store *mmapdev_file_store(int fd)
 	store = kvzalloc(sizeof(*store), GFP_KERNEL_ACCOUNT);
 	if (!store)
 		goto err_put;
+	if (mmapdev_store_init(&store->store, &file_ops))
+		goto err_free;
 	store->file = file;
 	if (mmapdev_file_worker_start(store))
-		goto err_free;
+		goto err_user;
 	inode = file->f_mapping->host;
-	mmapdev_store_init(&store->store, &file_ops);
 	store->store.size = i_size_read(inode);
 	store->store.capacity = S_ISBLK(inode->i_mode) ? store->store.size :
 				min_t(loff_t, inode->i_sb->s_maxbytes,
 				      MMAPDEV_MAX_SIZE);
 	return &store->store;
 
+err_user:
+	mmapdev_user_put(store->store.user);
 err_free:
 	kvfree(store);
 err_put:

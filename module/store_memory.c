@@ -118,7 +118,7 @@ static int memory_punch(struct mmapdev_store *store, pgoff_t first, pgoff_t end)
 			   pending ? XA_ZERO_ENTRY : NULL, 0);
 		xa_unlock(&memory->image);
 		atomic_long_dec(&memory->pages);
-		mmapdev_store_free_page(page);
+		mmapdev_store_free_page(store, page);
 		cond_resched();
 	}
 	return 0;
@@ -136,6 +136,7 @@ static void memory_release(struct mmapdev_store *store)
 	mmapdev_store_empty(store);
 	memory_punch(store, 0, ULONG_MAX);
 	xa_destroy(&memory->image);
+	mmapdev_user_put(store->user);
 	kfree(memory);
 }
 
@@ -169,7 +170,10 @@ struct mmapdev_store *mmapdev_memory_store(loff_t size)
 
 	if (!memory)
 		return ERR_PTR(-ENOMEM);
-	mmapdev_store_init(&memory->store, &memory_ops);
+	if (mmapdev_store_init(&memory->store, &memory_ops)) {
+		kfree(memory);
+		return ERR_PTR(-ENOMEM);
+	}
 	memory->store.size = size;
 	memory->store.capacity = MMAPDEV_MAX_SIZE;
 	xa_init_flags(&memory->image, XA_FLAGS_ACCOUNT);

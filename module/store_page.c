@@ -11,42 +11,48 @@
 
 /**
  * mmapdev_store_alloc_page - a page for a store
+ * @store: the store
  * @gfp: how to allocate
  *
- * Return: The page, which counts in the limit; ERR_PTR(-ENOSPC) over it;
+ * Return: The page, which counts in the limits; ERR_PTR(-ENOSPC) over one;
  *	ERR_PTR(-ENOMEM).
  */
-struct page *mmapdev_store_alloc_page(gfp_t gfp)
+struct page *mmapdev_store_alloc_page(struct mmapdev_store *store, gfp_t gfp)
 {
-	int err = mmapdev_limit_charge(1, gfp);
 	struct page *page;
+	int err;
 
+	err = mmapdev_user_charge(store->user);
 	if (err)
 		return ERR_PTR(err);
-	/*
-	 * Not charged to the control group of whoever happens to be here: the
-	 * store plays a disk. What a group may not have more of it must be able
-	 * to write out, and reclaim frees nothing that is in the store.
-	 */
+	err = mmapdev_limit_charge(1, gfp);
+	if (err)
+		goto err_user;
+	/* Not charged to a control group: see user.c. */
 	page = alloc_page(gfp);
 	if (page) {
 		set_page_private(page, jiffies);	/* for unsynced() */
 		return page;
 	}
+	err = -ENOMEM;
 	mmapdev_limit_uncharge(1);
-	return ERR_PTR(-ENOMEM);
+err_user:
+	mmapdev_user_uncharge(store->user);
+	return ERR_PTR(err);
 }
 
 /**
  * mmapdev_store_free_page - undo mmapdev_store_alloc_page()
+ * @store: the store
  * @page: the page, or NULL
  */
-void mmapdev_store_free_page(struct page *page)
+void mmapdev_store_free_page(struct mmapdev_store *store, struct page *page)
 {
 	if (!page)
 		return;
 	__free_page(page);
 	mmapdev_limit_uncharge(1);
+	mmapdev_user_uncharge(store->user);
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_free_page);
 

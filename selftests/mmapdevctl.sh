@@ -36,7 +36,8 @@ module=$tmp/mmapdev.ko
 
 found=()
 if [ -d "$parameters" ]; then
-	found=("mode=$(cat $parameters/mode)" "limit=$(cat $parameters/limit)")
+	found=("mode=$(cat $parameters/mode)" "limit=$(cat $parameters/limit)"
+		"user_limit=$(cat $parameters/user_limit)")
 	objects=$(cat $parameters/objects)
 	[[ $objects != *:* ]] || found+=("objects=$objects")
 fi

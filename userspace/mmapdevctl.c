@@ -25,6 +25,8 @@ static const struct {
 "  mode=OCTAL             permissions of " DEVICE_PATH " (default 0600)\n"
 "  limit=BYTES            what all objects together may hold, with K, M\n"
 "                         or G (default half of RAM; 0: no limit)\n"
+"  user_limit=BYTES       what the stores of one user may hold (default a\n"
+"                         quarter of limit; 0: no limit)\n"
 "  objects=NAME:SIZE,...  named objects to begin with\n" },
 	{ "unload", ctl_unload, "",
 "remove the module, unless it is in use; then tell by whom\n" },

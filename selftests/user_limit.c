@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the stores of one user may hold: mmapdev only.
+ *
+ * Over it, stores to memory are SIGBUS and writes ENOSPC, on objects of that user;
+ * those of others, and root's, are not in the way.
+ */
+#include "harness.h"
+
+#include <sys/fsuid.h>
+
+#include "device.h"
+#include "durable.h"
+#include "knob.h"
+#include "trap.h"
+
+#define KNOB	"/sys/module/mmapdev/parameters/user_limit"
+#define PAGES	16
+#define LIMIT	8	/* pages */
+#define USER	1000
+#define ANOTHER	1001
+
+/* An object of a user's, and a mapping of it. */
+struct owned {
+	struct durable d;
+	char *p;
+};
+
+FIXTURE(user_limit) {
+	struct knob limit;
+	size_t page;
+	struct owned o;
+};
+
+FIXTURE_VARIANT(user_limit) {
+	enum durable_kind kind;
+};
+
+DURABLE_VARIANT(user_limit, mmapdev_memory, .kind = MEMORY);
+DURABLE_VARIANT(user_limit, mmapdev_on_tmpfs, .kind = ON_TMPFS);
+
+/* PAGES pages of zeros, made by a user on root's descriptor; p NULL: errno. */
+static struct owned owned_by(uid_t uid, enum durable_kind kind)
+{
+	size_t length = PAGES * getpagesize();
+	struct owned o = { .d = { .kind = kind, .backing = -1 } };
+	struct mmapdev_create want = {
+		.store = MMAPDEV_STORE_MEMORY,
+		.flags = O_RDWR | O_CLOEXEC,
+		.size = length,
+		.fd = -1,
+	};
+	int node = open(mmapdev_path(), O_RDWR | O_CLOEXEC);
+
+	if (kind == ON_TMPFS) {
+		o.d.backing = image_new(length);
+		want.store = MMAPDEV_STORE_FILE;
+		want.size = 0;
+		want.fd = o.d.backing;
+	}
+	setfsuid(uid);
+	o.d.fd = ioctl(node, MMAPDEV_IOC_CREATE, &want);
+	setfsuid(0);
+	close(node);
+	o.p = mmap(NULL, length, RW, MAP_SHARED, o.d.fd, 0);
+	if (o.p == MAP_FAILED)
+		o.p = NULL;
+	return o;
+}
+
+static void owned_close(struct owned *o)
+{
+	munmap(o->p, PAGES * getpagesize());
+	durable_close(&o->d);
+}
+
+/* Store to all pages, as far as that goes. How many. */
+static int store_all(const struct owned *o)
+{
+	int n;
+
+	for (n = 0; n < PAGES; n++)
+		if (trap_store(o->p + n * getpagesize(), 'x').signo)
+			break;
+	return n;
+}
+
+FIXTURE_SETUP(user_limit)
+{
+	char text[32];
+
+	self->page = getpagesize();
+	snprintf(text, sizeof(text), "%zu", LIMIT * self->page);
+	ASSERT_EQ(0, knob_set(&self->limit, KNOB, text));
+	self->o = owned_by(USER, variant->kind);
+	ASSERT_NE(NULL, self->o.p);
+}
+
+/* In the parent, so that a test that dies leaves no limit behind. */
+FIXTURE_TEARDOWN_PARENT(user_limit)
+{
+	EXPECT_EQ(0, knob_restore(&self->limit));
+}
+
+TEST_F(user_limit, store_over_it_is_sigbus_and_write_no_space)
+{
+	char *over = self->o.p + LIMIT * self->page;
+
+	EXPECT_EQ(LIMIT, store_all(&self->o));
+	EXPECT_TRAP(trap_store(over + 5, 'x'), SIGBUS, BUS_ADRERR, over + 5);
+	EXPECT_EQ(-1, pwrite(self->o.d.fd, "x", 1, LIMIT * self->page));
+	EXPECT_EQ(ENOSPC, errno);
+	/* What is there stays, and can be stored to. */
+	EXPECT_EQ(0, trap_store(self->o.p, 'y').signo);
+	EXPECT_EQ(0, msync(self->o.p, self->page, MS_SYNC));
+	EXPECT_EQ(0, *over);
+}
+
+TEST_F(user_limit, objects_of_a_user_count_together)
+{
+	struct owned second = owned_by(USER, variant->kind);
+
+	ASSERT_NE(NULL, second.p);
+	EXPECT_EQ(0, trap_store(second.p, 'x').signo);
+	EXPECT_EQ(LIMIT - 1, store_all(&self->o));
+	owned_close(&second);
+	EXPECT_EQ(LIMIT, store_all(&self->o));
+}
+
+TEST_F(user_limit, others_and_root_are_not_in_the_way)
+{
+	struct owned another = owned_by(ANOTHER, variant->kind);
+	struct owned root = owned_by(0, variant->kind);
+
+	ASSERT_NE(NULL, another.p);
+	ASSERT_NE(NULL, root.p);
+	EXPECT_EQ(LIMIT, store_all(&self->o));
+	EXPECT_EQ(LIMIT, store_all(&another));
+	EXPECT_EQ(PAGES, store_all(&root));
+	owned_close(&root);
+	owned_close(&another);
+}
+
+/* A file takes pages off the user's hands, memory does not; neither goes alone. */
+TEST_F(user_limit, synced_pages_are_where_the_store_is)
+{
+	EXPECT_EQ(LIMIT, store_all(&self->o));
+	ASSERT_EQ(0, fsync(self->o.d.fd));
+	EXPECT_EQ(variant->kind == MEMORY ? 0 : LIMIT, store_all(&self->o));
+	ASSERT_EQ(0, ftruncate(self->o.d.fd, 0));
+	ASSERT_EQ(0, fsync(self->o.d.fd));
+	ASSERT_EQ(0, ftruncate(self->o.d.fd, PAGES * self->page));
+	EXPECT_EQ(LIMIT, store_all(&self->o));
+}
+
+TEST_F(user_limit, power_cut_gives_room_back)
+{
+	EXPECT_EQ(LIMIT, store_all(&self->o));
+	EXPECT_EQ(LIMIT, crash_call(self->o.d.fd, MMAPDEV_CRASH_REVERT));
+	EXPECT_EQ(LIMIT, store_all(&self->o));
+}
+
+TEST_F(user_limit, zero_means_none)
+{
+	EXPECT_EQ(LIMIT, store_all(&self->o));
+	ASSERT_EQ(0, file_write(KNOB, "0"));
+	EXPECT_EQ(PAGES, store_all(&self->o));
+}
+
+TEST_F(user_limit, values_that_are_not_are_einval_and_change_nothing)
+{
+	EXPECT_EQ(-1, file_write(KNOB, "junk"));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(LIMIT * self->page, file_number(KNOB));
+}
+
+TEST_HARNESS_MAIN
