@@ -349,12 +349,9 @@ static int hog(void *arg, struct turn *t)
 		long steps = ends ? LEFT / STEP - 2 : LONG_MAX;
 
 		while (steps-- && (ends || available() > LEFT + STEP)) {
-			void *p = mmap(NULL, STEP, RW, MAP_PRIVATE |
-				       MAP_ANONYMOUS, -1, 0);
-
-			if (p == MAP_FAILED)
+			if (mmap(NULL, STEP, RW, MAP_PRIVATE | MAP_ANONYMOUS |
+				 MAP_POPULATE, -1, 0) == MAP_FAILED)
 				return 2;
-			memset(p, 'h', STEP);
 		}
 		if (!ends && (turn_done(t) || turn_wait(t)))
 			return 3;
