@@ -178,7 +178,9 @@ static enum fate judge(struct address_space *mapping, struct folio *folio)
 	unsigned long pages = folio_nr_pages(folio);
 	unsigned long zeros;
 
-	if (folio_test_mlocked(folio))
+	/* fallocate() takes the mark away with the folio locked. */
+	if (!xa_get_mark(&mapping->i_pages, folio->index, AHEAD) ||
+	    folio_test_mlocked(folio))
 		return STAYS;
 	unmap_mapping_pages(mapping, folio->index, pages, false);
 	if (is_held(folio))

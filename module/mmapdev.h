@@ -11,6 +11,8 @@
  *         mapping->i_mmap_rwsem	(core: unmap)
  *           page table lock		(core: fault-around, unmap)
  *         mapping->i_pages.xa_lock	(core: add and remove a folio)
+ *       ahead.c's objects_lock		(at the limit, or short of memory)
+ *         other objects' folio lock	(ahead: of anonymous objects only)
  *
  *   regular file's or directory's i_rwsem	(core: truncate, chmod, look-up)
  *     mmapdev_nodes_lock		(node: names; filesystem: look-up)
@@ -35,7 +37,7 @@
  *     object->rules_lock		(inject)
  *
  * A folio lock and a hole page lock are never held together, nor two of either
- * kind, and store->lock is never taken under one. Size is
+ * kind but for ahead.c's, and store->lock is never taken under one. Size is
  * protected by i_rwsem against other changes and by invalidate_lock against
  * faults, and counters are atomic or per CPU. Documentation/locking.rst tells
  * who may rely on what, and why nothing outlives the module.
