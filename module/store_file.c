@@ -316,6 +316,9 @@ static int file_check(struct file *file)
 	/* Its flush would wait for another of ours, or for itself. */
 	if (inode->i_sb->s_magic == MMAPDEV_SUPER_MAGIC)
 		return -ELOOP;
+	/* Read without a page cache, under locks that a fault must not wait for. */
+	if (IS_DAX(inode))
+		return -EINVAL;
 	if (file->f_flags & O_APPEND || !file->f_op->read_iter ||
 	    !file->f_op->write_iter || !keeps_bytes(file))
 		return -EINVAL;
