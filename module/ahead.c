@@ -16,6 +16,7 @@
 #include <linux/highmem.h>
 #include <linux/oom.h>
 #include <linux/pagemap.h>
+#include <linux/rbtree.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/string.h>
@@ -159,12 +160,42 @@ static unsigned long zero_pages(struct folio *folio)
 /*
  * Does anybody but the page cache and us hold it, by whom it could be stored to? It
  * is not mapped: nobody can come to hold it in that way any more. A folio that is
- * not in a list of the core's is on its way there, held by one reference.
+ * not in a list of the core's is on its way there, held by one reference. If it
+ * comes there as we look, that reference may be somebody else's.
  */
 static bool is_held(struct folio *folio)
 {
-	return folio_ref_count(folio) != folio_nr_pages(folio) + 1 +
-					 !folio_test_lru(folio);
+	bool listed = folio_test_lru(folio);
+	long refs;
+
+	smp_rmb();
+	refs = folio_ref_count(folio);
+	smp_rmb();
+	return refs != folio_nr_pages(folio) + 1 + !listed ||
+	       folio_test_lru(folio) != listed;
+}
+
+/*
+ * Has mlock() promised any of its pages? Of large folios the core knows that by the
+ * mappings alone. One that is locked after this has its pages made anew.
+ */
+static bool is_promised(struct address_space *mapping, struct folio *folio)
+{
+	pgoff_t end = folio->index + folio_nr_pages(folio);
+	bool locked = false;
+	struct rb_node *node;
+
+	i_mmap_lock_read(mapping);
+	for (node = rb_first_cached(&mapping->i_mmap); node && !locked;
+	     node = rb_next(node)) {
+		struct vm_area_struct *vma =
+			rb_entry(node, struct vm_area_struct, shared.rb);
+
+		locked = vma->vm_flags & VM_LOCKED && vma->vm_pgoff < end &&
+			 vma->vm_pgoff + vma_pages(vma) > folio->index;
+	}
+	i_mmap_unlock_read(mapping);
+	return locked;
 }
 
 enum fate { STAYS, HELD, MIXED, GONE };
@@ -180,9 +211,11 @@ static enum fate judge(struct address_space *mapping, struct folio *folio)
 
 	/* fallocate() takes the mark away with the folio locked. */
 	if (!xa_get_mark(&mapping->i_pages, folio->index, AHEAD) ||
-	    folio_test_mlocked(folio))
+	    is_promised(mapping, folio))
 		return STAYS;
 	unmap_mapping_pages(mapping, folio->index, pages, false);
+	if (is_promised(mapping, folio))
+		return STAYS;	/* locked meanwhile, when it was still mapped */
 	if (is_held(folio))
 		return HELD;
 	zeros = zero_pages(folio);

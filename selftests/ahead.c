@@ -227,6 +227,53 @@ TEST_F(ahead, locked_pages_stay)
 }
 
 /*
+ * Of pages that are mapped one by one, a kernel does not note that they are locked if
+ * they are part of a large one: not all of them do, and none if it was locked first.
+ */
+static void *map_by_pages(const FIXTURE_DATA(ahead) *self)
+{
+	char *at = address_aligned(self->length + self->huge, self->huge);
+
+	return object_map_at(&self->o, at + self->page, self->length, RW,
+			     MAP_SHARED | MAP_FIXED, 0);
+}
+
+static bool stay_locked(const FIXTURE_DATA(ahead) *self, unsigned char *q)
+{
+	long pages = self->length / self->page;
+
+	if (object_resident(&self->o) != pages || fill(&self->other, 1) ||
+	    errno != ENOSPC || object_resident(&self->o) != pages)
+		return false;
+	for (size_t i = 0; i < self->length; i += self->page)
+		if (trap_store(q + i, 'x').signo)
+			return false;
+	return true;
+}
+
+TEST_F(ahead, locked_pages_of_large_ones_stay)
+{
+	unsigned char *q = map_by_pages(self);
+
+	ASSERT_NE(MAP_FAILED, q);
+	ASSERT_TRUE(touch_each(self));
+	for (size_t i = 0; i < self->length; i += self->page)
+		ASSERT_EQ(0, *(volatile unsigned char *)(q + i) && 0);
+	ASSERT_EQ(0, munmap(self->p, self->length));
+	ASSERT_EQ(0, mlock(q, self->length));
+	EXPECT_TRUE(stay_locked(self, q));
+}
+
+TEST_F(ahead, pages_of_large_ones_that_are_made_locked_stay)
+{
+	unsigned char *q = map_by_pages(self);
+
+	ASSERT_NE(MAP_FAILED, q);
+	ASSERT_EQ(0, mlock(q, self->length));
+	EXPECT_TRUE(stay_locked(self, q));
+}
+
+/*
  * A pipe holds a page, untouched so far, in the middle of others: a store to it must
  * be seen at its end, as with any page that is still the object's.
  */
