@@ -84,15 +84,23 @@ static int error_of(u32 action)
 	}
 }
 
+/* Whose page somebody else's sync waits for, or will in a moment, is not delayed. */
+static bool others_wait(struct mmapdev_object *object, int passes)
+{
+	return passes != atomic_read(&object->passes) ||
+	       atomic_read(&object->others) ||
+	       time_before(jiffies, READ_ONCE(object->undelayed));
+}
+
 /*
  * A task that is killed waits no longer: it may hold its mmap_lock. Nor does one whose
- * page somebody else has come to write back, who must not wait.
+ * page somebody else has come to write back, who must not wait, or is just doing so.
  */
 static void delay_by(struct mmapdev_object *object, unsigned long us,
 		     const int *passes)
 {
 	while (us && !fatal_signal_pending(current) &&
-	       (!passes || *passes == atomic_read(&object->passes))) {
+	       !(passes && others_wait(object, *passes))) {
 		unsigned long slice = min(us, SLICE);
 		ktime_t timeout = ns_to_ktime((u64)slice * NSEC_PER_USEC);
 

@@ -100,6 +100,8 @@ struct mmapdev_counters {
  * @rules_lock: of @rules and @last_rule; a leaf
  * @last_rule: the number given last
  * @passes: how often the flusher, or somebody else's sync, has come to write back
+ * @others: how many of those passes are under way
+ * @undelayed: until when no writeback is delayed, in jiffies
  * @sequence: the number of the last mkwrite, writeback, flush or power cut
  * @born: when it was made
  * @inode: the object's life, size (i_size) and pages (i_data)
@@ -120,6 +122,8 @@ struct mmapdev_object {
 	spinlock_t rules_lock;	/* rules, last_rule */
 	u64 last_rule;
 	atomic_t passes;
+	atomic_t others;
+	unsigned long undelayed;
 	atomic64_t sequence;
 	struct timespec64 born;
 	struct inode inode;

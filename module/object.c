@@ -53,6 +53,8 @@ static struct inode *object_alloc_inode(struct super_block *sb)
 	spin_lock_init(&object->rules_lock);
 	object->last_rule = 0;
 	atomic_set(&object->passes, 0);
+	atomic_set(&object->others, 0);
+	object->undelayed = jiffies;
 	atomic64_set(&object->sequence, 0);
 	return &object->inode;
 }

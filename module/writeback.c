@@ -100,8 +100,17 @@ static int durable_writepages(struct address_space *mapping,
 		.passes	= others ? atomic_inc_return(&object->passes) :
 				   atomic_read(&object->passes),
 	};
+	int err;
 
-	return mmapdev_write_folios(mapping, wbc, write_folio, &pass);
+	if (others)
+		atomic_inc(&object->others);
+	err = mmapdev_write_folios(mapping, wbc, write_folio, &pass);
+	/* After its pass, sync(2) waits for what is under writeback by then. */
+	if (wbc->for_sync)
+		WRITE_ONCE(object->undelayed, jiffies + MMAPDEV_PATIENCE);
+	if (others)
+		atomic_dec(&object->others);
+	return err;
 }
 
 static void durable_freed(struct folio *folio)

@@ -296,6 +296,36 @@ TEST_F(others, delayed_writeback_of_an_fsync_does_not_hold_up_sync)
 	child_end(&x);
 }
 
+static int by_fsync_for_ever(struct durable *d)
+{
+	for (int i = getpid() % PAGES; ; i = (i + 1) % PAGES)
+		if (page_write(d->fd, i, 'y') || fsync(d->fd))
+			return 1;
+}
+
+/* Each delay that a sync ends is followed by another one, while it still waits. */
+TEST_F(others, writebacks_delayed_again_and_again_do_not_hold_up_sync)
+{
+	struct task a = { &self->d, by_fsync_for_ever };
+	struct task b = { &self->other, by_sync };
+	struct child y = child_start(do_call, &b);
+	struct child x[PAGES];
+	uint64_t id;
+
+	for (int i = 0; i < PAGES; i++)
+		x[i] = child_start(do_call, &a);
+	id = delay(&self->d, MMAPDEV_EVENT_WRITEBACK);
+	for (int i = 0; i < PAGES; i++)
+		ASSERT_EQ(0, child_go(&x[i]));
+	ASSERT_EQ(0, rule_met(&self->d, id));
+	ASSERT_EQ(0, child_go(&y));
+	TAKES(y, 6);
+	for (int i = 0; i < PAGES; i++) {
+		kill(x[i].pid, SIGKILL);
+		child_end(&x[i]);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	ext4_prepare();
