@@ -105,11 +105,11 @@ static int durable_writepages(struct address_space *mapping,
 	if (others)
 		atomic_inc(&object->others);
 	err = mmapdev_write_folios(mapping, wbc, write_folio, &pass);
-	/* After its pass, sync(2) waits for what is under writeback by then. */
-	if (wbc->for_sync)
+	if (others) {
+		/* After it, sync(2) waits for what is under writeback by then. */
 		WRITE_ONCE(object->undelayed, jiffies + MMAPDEV_PATIENCE);
-	if (others)
 		atomic_dec(&object->others);
+	}
 	return err;
 }
 
