@@ -105,11 +105,11 @@ static int durable_writepages(struct address_space *mapping,
 	if (others)
 		atomic_inc(&object->others);
 	err = mmapdev_write_folios(mapping, wbc, write_folio, &pass);
-	if (others) {
-		/* After it, sync(2) waits for what is under writeback by then. */
+	/* After its passes, sync(2) waits for what is under writeback by then. */
+	if (others && !wbc->for_kupdate && !wbc->for_background)
 		WRITE_ONCE(object->undelayed, jiffies + MMAPDEV_PATIENCE);
+	if (others)
 		atomic_dec(&object->others);
-	}
 	return err;
 }
 
