@@ -3,7 +3,7 @@
  * Pages made ahead of their first touch give way to those that are asked for.
  *
  * What dense access has made and nobody has stored to is all zeros, as the hole was
- * in its place. So it can be taken back unseen: whoever touches it later gets a
+ * in its place. So it can be taken back unseen: a task that touches it later gets a
  * page then. That is done before anybody is refused a page at the limit, and before
  * the OOM killer is called.
  *
@@ -158,7 +158,7 @@ static unsigned long zero_pages(struct folio *folio)
 }
 
 /*
- * Does anybody but the page cache and us hold it, by whom it could be stored to? It
+ * Does anybody but the page cache and us hold it, and so could store to it? It
  * is not mapped: nobody can come to hold it in that way any more. A folio that is
  * not in a list of the core's is on its way there, held by one reference. If it
  * comes there as we look, that reference may be somebody else's.
@@ -168,9 +168,9 @@ static bool is_held(struct folio *folio)
 	bool listed = folio_test_lru(folio);
 	long refs;
 
-	smp_rmb();
+	smp_rmb();	/* the list, then the references, then the list */
 	refs = folio_ref_count(folio);
-	smp_rmb();
+	smp_rmb();	/* as above */
 	return refs != folio_nr_pages(folio) + 1 + !listed ||
 	       folio_test_lru(folio) != listed;
 }
@@ -239,7 +239,7 @@ static bool split(struct address_space *mapping, pgoff_t index,
 	return 1UL << xa_get_order(&mapping->i_pages, index) < pages;
 }
 
-/* Without waiting for it: whoever has it locked may be waiting for memory. */
+/* Without waiting for it: the task that has it locked may be waiting for memory. */
 static struct folio *find_idle(struct address_space *mapping, pgoff_t index)
 {
 	struct folio *folio = filemap_get_folio(mapping, index);

@@ -2,7 +2,7 @@
 /*
  * Who writes the image of a store in a file: a worker of the store's own queue.
  *
- * So nothing of whoever asks for a flush decides what is written; a file system
+ * So nothing of the task that asks for a flush decides what is written; a file system
  * that hangs holds up a caller only until that is killed; and one store does not
  * wait for another.
  */

@@ -13,7 +13,7 @@
  *         mapping->i_pages.xa_lock	(core: add and remove a folio)
  *       ahead.c's objects_lock		(at the limit, or short of memory)
  *         other objects' folio lock	(ahead: of anonymous objects only)
- *           mapping->i_mmap_rwsem	(ahead: is it locked, by whom is it mapped)
+ *           mapping->i_mmap_rwsem	(ahead: which mappings are locked)
  *
  *   regular file's or directory's i_rwsem	(core: truncate, chmod, look-up)
  *     mmapdev_nodes_lock		(node: names; filesystem: look-up)

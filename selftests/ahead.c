@@ -121,7 +121,7 @@ static bool as_touched(const FIXTURE_DATA(ahead) *self)
 	return true;
 }
 
-/* Write so many pages to an object. Returns how many went in. */
+/* Write n pages to an object. Returns how many went in. */
 static size_t fill(const struct object *o, size_t pages)
 {
 	char bytes[getpagesize()];
@@ -135,7 +135,7 @@ static size_t fill(const struct object *o, size_t pages)
 	return n;
 }
 
-/* All the room but for what was touched is for whoever asks, and then no more. */
+/* All the room but for what was touched is for others, and then no more. */
 TEST_F(ahead, pages_that_nobody_touched_are_for_others)
 {
 	size_t pages = self->length / self->page;
@@ -369,7 +369,7 @@ TEST_F(ahead, group_is_not_killed_for_pages_that_nobody_touched)
 
 #define STEP	(4L << 20)
 #define LEFT	(96L << 20)	/* bytes of the machine's memory */
-#define MADE	(64L << 20)	/* of which so many are made ahead */
+#define MADE	(64L << 20)	/* of which these are made ahead */
 
 static long available(void)
 {
