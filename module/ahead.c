@@ -369,7 +369,7 @@ bool mmapdev_ahead_make_room(unsigned long pages, unsigned int *patience)
 }
 
 /*
- * Before the OOM killer chooses somebody. Whoever is short of memory may hold locks
+ * Before the OOM killer chooses somebody. A task that is short of memory may hold locks
  * that a split waits for, so that is a worker's job, which is not waited for longer
  * than RESCUE_WAIT. It is asked again as long as it helps.
  */

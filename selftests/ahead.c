@@ -27,7 +27,7 @@
 
 /*
  * An object with an advised mapping, in which each first touch makes a huge page; its
- * length is what all objects together may hold. Another one for who comes later.
+ * length is what all objects together may hold. Another one for those who come later.
  */
 FIXTURE(ahead) {
 	struct object o;

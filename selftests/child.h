@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/types.h>
@@ -111,6 +112,28 @@ static inline int child_run(int (*body)(void *arg, struct turn *t), void *arg)
 	struct child c = child_start(body, arg);
 
 	return child_end(&c);
+}
+
+/* Does the child end its turn within a time? */
+static inline bool ends_within(struct child *c, int seconds)
+{
+	struct pollfd p = { .fd = c->from, .events = POLLIN };
+
+	return poll(&p, 1, seconds * 1000) == 1;
+}
+
+/* Is it dead by then? It is still to be waited for. */
+static inline bool dies_within(struct child *c, int seconds)
+{
+	for (int ms = 0; ms < seconds * 1000; ms += 10) {
+		siginfo_t info = {};
+
+		if (!waitid(P_PID, c->pid, &info, WEXITED | WNOHANG | WNOWAIT) &&
+		    info.si_pid == c->pid)
+			return true;
+		usleep(10000);
+	}
+	return false;
 }
 
 #endif /* _SELFTESTS_CHILD_H */

@@ -10,68 +10,8 @@
 
 #include "child.h"
 #include "durable.h"
-#include "fuse.h"
+#include "durable_fuse.h"
 #include "user.h"
-
-#define PAGES	8
-
-static bool ends_within(struct child *c, int seconds)
-{
-	struct pollfd p = { .fd = c->from, .events = POLLIN };
-
-	return poll(&p, 1, seconds * 1000) == 1;
-}
-
-static bool dies_within(struct child *c, int seconds)
-{
-	for (int ms = 0; ms < seconds * 1000; ms += 10) {
-		siginfo_t info = {};
-
-		if (!waitid(P_PID, c->pid, &info, WEXITED | WNOHANG | WNOWAIT) &&
-		    info.si_pid == c->pid)
-			return true;
-		usleep(10000);
-	}
-	return false;
-}
-
-FIXTURE(fuse) {
-	struct fuse_server server;
-	struct durable d;
-	int file;
-	size_t page;
-};
-
-FIXTURE_VARIANT(fuse) {
-	int open_flags;
-};
-
-FIXTURE_VARIANT_ADD(fuse, cached) { .open_flags = 0 };
-FIXTURE_VARIANT_ADD(fuse, direct) { .open_flags = FOPEN_DIRECT_IO };
-
-FIXTURE_SETUP(fuse)
-{
-	self->page = getpagesize();
-	if (fuse_start(&self->server, PAGES * self->page))
-		SKIP(return, "no FUSE: %s", strerror(errno));
-	self->server.state->open_flags = variant->open_flags;
-	self->file = openat(self->server.root, "f", O_RDWR);
-	ASSERT_GE(self->file, 0) TH_LOG("%s", strerror(errno));
-	self->d.kind = ON_EXT4;
-	self->d.backing = -1;
-	self->d.fd = durable_over(self->file, 0, 0);
-	ASSERT_GE(self->d.fd, 0) TH_LOG("%s", strerror(errno));
-}
-
-FIXTURE_TEARDOWN(fuse)
-{
-	if (self->server.pid <= 0)
-		return;
-	self->server.state->hold = 0;
-	durable_close(&self->d);
-	close(self->file);
-	fuse_stop(&self->server);
-}
 
 /* What was synced is there after it was reclaimed, and after a cut. */
 TEST_F(fuse, store_is_read_as_it_was_written)

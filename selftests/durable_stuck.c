@@ -97,13 +97,6 @@ static int syncfs_once(void *arg, struct turn *t)
 }
 
 /* Does a child end its turn within seconds, which are more than it takes? */
-static bool ends_within(struct child *c, int seconds)
-{
-	struct pollfd p = { .fd = c->from, .events = POLLIN };
-
-	return poll(&p, 1, seconds * 1000) == 1;
-}
-
 #define SOON	20	/* seconds: for ever, unless the machine is very slow */
 
 /* The child must end its turn; if it does not, let it go on before it is left. */
@@ -219,19 +212,6 @@ TEST_F(frozen, store_that_a_sync_waits_for_holds_up_no_load_and_no_store)
 }
 
 /* Is it gone within seconds? It has been killed. */
-static bool dies_within(struct child *c, int seconds)
-{
-	for (int ms = 0; ms < seconds * 1000; ms += 10) {
-		siginfo_t info = {};
-
-		if (!waitid(P_PID, c->pid, &info, WEXITED | WNOHANG | WNOWAIT) &&
-		    info.si_pid == c->pid)
-			return true;
-		usleep(10000);
-	}
-	return false;
-}
-
 TEST_F(frozen, store_is_waited_for_by_no_task_that_was_killed)
 {
 	struct sync_task s = { .fd = self->d.fd };
