@@ -27,6 +27,9 @@
 /* The core does not use it: nothing of an anonymous object is written back. */
 #define AHEAD	PAGECACHE_TAG_TOWRITE
 
+#define PATIENCE	HZ
+#define BATCH		256	/* pages: others wait for objects_lock meanwhile */
+
 /* Objects with marks, or which had some. */
 static LIST_HEAD(objects);
 static DEFINE_MUTEX(objects_lock);
@@ -255,9 +258,12 @@ static struct folio *find_idle(struct address_space *mapping, pgoff_t index)
 	return NULL;
 }
 
-/* Take back what nobody has stored to. Return how many pages. */
+/*
+ * Take back what nobody has stored to. Return how many pages. What is held loses its
+ * mark with the last look.
+ */
 static unsigned long take_back_range(struct address_space *mapping,
-				     pgoff_t index, pgoff_t end)
+				     pgoff_t index, pgoff_t end, bool last)
 {
 	unsigned long freed = 0;
 
@@ -268,6 +274,8 @@ static unsigned long take_back_range(struct address_space *mapping,
 		pgoff_t first;
 
 		if (!folio) {
+			if (last)
+				mmapdev_ahead_keep(mapping->host, index);
 			index++;
 			continue;
 		}
@@ -280,7 +288,7 @@ static unsigned long take_back_range(struct address_space *mapping,
 			continue;	/* with its first part, which has the mark, too */
 		if (fate == GONE)
 			freed += pages;
-		else if (fate == STAYS)
+		else if (fate == STAYS || last)
 			mmapdev_ahead_keep(mapping->host, first);
 		index = first + pages;
 		cond_resched();
@@ -289,7 +297,7 @@ static unsigned long take_back_range(struct address_space *mapping,
 }
 
 static unsigned long take_back_from(struct mmapdev_object *object,
-				    unsigned long wanted)
+				    unsigned long wanted, bool last)
 {
 	struct address_space *mapping = object->inode.i_mapping;
 	unsigned long index = 0;
@@ -301,7 +309,8 @@ static unsigned long take_back_from(struct mmapdev_object *object,
 							  index);
 		pgoff_t first = round_down(index, pages);
 
-		freed += take_back_range(mapping, first, first + pages);
+		freed += take_back_range(mapping, first, first + pages,
+					 last);
 		index = first + pages;
 	}
 	return freed;
@@ -318,14 +327,8 @@ static void forget_if_done(struct mmapdev_object *object)
 		list_add_tail(&object->ahead, &objects);
 }
 
-/**
- * mmapdev_ahead_take_back - make room of what was made ahead
- * @pages: how many are wanted
- *
- * Context: Holds at most the lock of a durable object's folio; may sleep.
- * Return: How many pages there are less, of all objects together.
- */
-unsigned long mmapdev_ahead_take_back(unsigned long pages)
+/* Return how many pages there are less, of all objects together. */
+static unsigned long take_back(unsigned long pages, bool last)
 {
 	struct mmapdev_object *object, *next;
 	unsigned long freed = 0;
@@ -338,7 +341,7 @@ unsigned long mmapdev_ahead_take_back(unsigned long pages)
 	list_for_each_entry_safe(object, next, &objects, ahead) {
 		if (freed >= pages)
 			break;
-		freed += take_back_from(object, pages - freed);
+		freed += take_back_from(object, pages - freed, last);
 		forget_if_done(object);
 	}
 	memalloc_noreclaim_restore(flags);
@@ -347,24 +350,41 @@ unsigned long mmapdev_ahead_take_back(unsigned long pages)
 }
 
 /**
+ * mmapdev_ahead_take_back - make room in memory, not only at the limit
+ *
+ * Context: Holds at most the lock of a durable object's folio; may sleep.
+ * Return: How many pages there are less, of all objects together; not all that there
+ *	could be.
+ */
+unsigned long mmapdev_ahead_take_back(void)
+{
+	return take_back(BATCH, false);
+}
+
+/**
  * mmapdev_ahead_make_room - somebody is about to be refused pages
  * @pages: how many
- * @patience: how many ticks to wait for what is being made; for what is held it is
- *	a fifth
+ * @waited: how many ticks the caller has waited so far, 0 at first
  *
- * Context: As mmapdev_ahead_take_back().
+ * Most of what is held is held for a moment only, by a fault that is not over. What is
+ * still held after PATIENCE ticks is of use to somebody: it is not asked for again, so
+ * that nobody waits for it twice.
+ *
+ * Context: Holds at most the lock of a durable object's folio; may sleep.
  * Return: Whether it is worth another try.
  */
-bool mmapdev_ahead_make_room(unsigned long pages, unsigned int *patience)
+bool mmapdev_ahead_make_room(unsigned long pages, unsigned int *waited)
 {
 	bool more = atomic_read(&making);
+	bool last = *waited >= PATIENCE;
+	unsigned int nap = *waited + 1;
 
-	if (mmapdev_ahead_take_back(pages))
+	if (take_back(pages, last))
 		return true;
-	if ((!more && !mmapdev_ahead_any()) || !*patience)
+	if ((!more && !mmapdev_ahead_any()) || last)
 		return false;
-	*patience -= min(*patience, more ? 1U : HZ / 5U);
-	schedule_timeout_killable(1);
+	*waited += nap;
+	schedule_timeout_killable(nap);
 	return !fatal_signal_pending(current);
 }
 
@@ -373,7 +393,6 @@ bool mmapdev_ahead_make_room(unsigned long pages, unsigned int *patience)
  * that a split waits for, so that is a worker's job, which is not waited for longer
  * than RESCUE_WAIT. It is asked again as long as it helps.
  */
-#define RESCUE_PAGES	256
 #define RESCUE_WAIT	(5 * HZ)
 
 static struct {
@@ -384,7 +403,7 @@ static struct {
 
 static void rescue_run(struct work_struct *work)
 {
-	WRITE_ONCE(rescue.freed, mmapdev_ahead_take_back(RESCUE_PAGES));
+	WRITE_ONCE(rescue.freed, mmapdev_ahead_take_back());
 	complete(&rescue.over);
 }
 

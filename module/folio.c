@@ -88,13 +88,14 @@ struct folio *mmapdev_folio_make(struct inode *inode, pgoff_t index,
 			     (loff_t)index << PAGE_SHIFT);
 	if (err)
 		return ERR_PTR(err);
-	if (gfpflags_allow_blocking(gfp) && mmapdev_ahead_any()) {
-		/* Nobody is killed, in a control group or not, before that. */
+	/* Nobody is killed, in a control group or not, while that may help. */
+	while (gfpflags_allow_blocking(gfp) && mmapdev_ahead_any()) {
 		folio = make(inode, index, order, gfp | __GFP_RETRY_MAYFAIL |
 						  __GFP_NOWARN);
 		if (folio != ERR_PTR(-ENOMEM))
 			return folio;
-		mmapdev_ahead_take_back(ULONG_MAX);
+		if (!mmapdev_ahead_take_back())
+			break;
 	}
 	return make(inode, index, order, gfp);
 }

@@ -15,9 +15,6 @@
 
 #include "compat.h"
 
-/* In ticks, for pages that give way. */
-#define PATIENCE	HZ
-
 /* Bytes, 0 for no limit. Read and written without a lock: each is one word. */
 unsigned long mmapdev_limit_bytes;
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_limit_bytes);
@@ -74,18 +71,20 @@ static int charge(unsigned long pages)
  * @pages: how many
  * @gfp: if it may block, what was made ahead gives way
  *
- * Context: As @gfp tells, and mmapdev_ahead_take_back().
+ * Context: As @gfp tells, and mmapdev_ahead_make_room().
  * Return: 0, or -ENOSPC if all objects together would be over the limit.
  */
 int mmapdev_limit_charge(unsigned long pages, gfp_t gfp)
 {
-	unsigned int patience = PATIENCE;
+	unsigned int waited = 0;
 	int err = charge(pages);
 
-	while (err && gfpflags_allow_blocking(gfp) &&
-	       mmapdev_ahead_make_room(pages, &patience))
+	if (!gfpflags_allow_blocking(gfp))
+		return err;
+	while (err && mmapdev_ahead_make_room(pages, &waited))
 		err = charge(pages);
-	return err;
+	/* Others may have given back what there was to take, as we looked. */
+	return err ? charge(pages) : 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_limit_charge);
 

@@ -487,8 +487,8 @@ void mmapdev_ahead_note(struct inode *inode, struct folio *folio,
 void mmapdev_ahead_keep(struct inode *inode, pgoff_t index);
 void mmapdev_ahead_forget(struct inode *inode);
 bool mmapdev_ahead_any(void);
-unsigned long mmapdev_ahead_take_back(unsigned long pages);
-bool mmapdev_ahead_make_room(unsigned long pages, unsigned int *patience);
+unsigned long mmapdev_ahead_take_back(void);
+bool mmapdev_ahead_make_room(unsigned long pages, unsigned int *waited);
 int mmapdev_ahead_init(void);
 void mmapdev_ahead_exit(void);
 

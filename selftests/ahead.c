@@ -299,6 +299,25 @@ TEST_F(ahead, pinned_page_stays)
 	EXPECT_TRUE(as_touched(self));
 }
 
+/* Who waited for one in vain is the last to do so: it counts as touched from then on. */
+TEST_F(ahead, page_pinned_all_the_time_is_not_waited_for_again)
+{
+	struct iovec iov = { .iov_base = self->p, .iov_len = self->page };
+	size_t pages = self->length / self->page;
+	int ends[2];
+	size_t n;
+
+	ASSERT_EQ(0, pipe(ends));
+	ASSERT_TRUE(touch_each(self));
+	ASSERT_EQ(self->page, vmsplice(ends[1], &iov, 1, 0));
+	n = fill(&self->other, pages);
+	EXPECT_EQ((HUGES - 1) * (self->huge / self->page - 1), n);
+	close(ends[0]);
+	close(ends[1]);
+	EXPECT_EQ(n, fill(&self->other, pages));
+	EXPECT_EQ(pages - n, object_resident(&self->o));
+}
+
 /* Stores go on while pages are taken back: none of them is lost. */
 static int store_on(void *arg, struct turn *t)
 {
