@@ -29,26 +29,37 @@ struct batch {
 	struct page *pages[MMAPDEV_FLUSH_BATCH];
 };
 
-/* Take a reference to each, up to index last. */
+/*
+ * Find the first marked pages that have no gap between them, up to index last. Return
+ * how many they are.
+ */
+static unsigned int find_marked(struct xa_state *xas, unsigned long last,
+				xa_mark_t mark, unsigned long *index,
+				struct page **pages)
+{
+	void *entry = xas_find_marked(xas, last, mark);
+	unsigned int n = 0;
+
+	*index = xas->xa_index;
+	while (entry && n < MMAPDEV_FLUSH_BATCH && *index + n <= last &&
+	       xas_get_mark(xas, mark)) {
+		pages[n++] = entry_page(entry);
+		entry = xas_next(xas);
+	}
+	return n;
+}
+
+/* Take a reference to each. */
 static bool batch_find(struct mmapdev_store *store, struct batch *batch,
 		       unsigned long last, xa_mark_t mark)
 {
 	XA_STATE(xas, &store->pending, batch->index);
-	void *entry;
+	unsigned int i;
 
-	batch->n = 0;
 	xas_lock(&xas);
-	entry = xas_find_marked(&xas, last, mark);
-	if (entry)
-		batch->index = xas.xa_index;
-	while (entry && batch->n < MMAPDEV_FLUSH_BATCH &&
-	       batch->index + batch->n <= last && xas_get_mark(&xas, mark)) {
-		struct page *page = entry_page(entry);
-
-		get_page(page);
-		batch->pages[batch->n++] = page;
-		entry = xas_next(&xas);
-	}
+	batch->n = find_marked(&xas, last, mark, &batch->index, batch->pages);
+	for (i = 0; i < batch->n; i++)
+		get_page(batch->pages[i]);
 	xas_unlock(&xas);
 	return batch->n;
 }
@@ -99,43 +110,45 @@ static void *entry_after(void *entry)
 	return reserved;
 }
 
-static void clear_marks(struct mmapdev_store *store, struct xa_state *xas)
+/* Of an entry that stays; one that goes takes its marks with it. */
+static void clear_marks(struct xa_state *xas)
 {
 	xas_clear_mark(xas, TO_FLUSH);
 	xas_clear_mark(xas, FLUSHED);
-	if (xas_get_mark(xas, NEW)) {
-		xas_clear_mark(xas, NEW);
-		atomic_long_dec(&store->new_pages);
-	}
+	xas_clear_mark(xas, NEW);
 }
 
 /*
- * The image has what survives: nothing is pending any more. What is on the way to
- * the image is put there first, so that a reader finds it in one of the two.
+ * The image has what survives: the marked pages from an index on that have no gap
+ * between them are not pending any more. What is on the way to the image is put
+ * there first, so that a reader finds it in one of the two. Return how many there were.
  */
-static void settle(struct mmapdev_store *store, struct batch *batch)
+static unsigned int settle(struct mmapdev_store *store, unsigned long *index,
+			   unsigned long last, xa_mark_t mark)
 {
-	XA_STATE(xas, &store->pending, batch->index);
-	struct page *old[MMAPDEV_FLUSH_BATCH];
-	unsigned int i;
+	XA_STATE(xas, &store->pending, *index);
+	struct page *pages[MMAPDEV_FLUSH_BATCH];
+	unsigned int n, i, new = 0;
 	void *entry;
 
 	xas_lock(&xas);
+	n = find_marked(&xas, last, mark, index, pages);
+	if (n && store->ops->commit)
+		store->ops->commit(store, *index, pages, n);
+	xas_set(&xas, *index);
 	entry = xas_load(&xas);
-	for (i = 0; i < batch->n; i++, entry = xas_next(&xas)) {
-		struct page *page = batch->pages[i];
+	for (i = 0; i < n; i++, entry = xas_next(&xas)) {
+		void *rest = entry_after(entry);
 
-		old[i] = NULL;
-		if (!is_still(entry, page))
-			continue;
-		old[i] = store->ops->commit ?
-			store->ops->commit(store, xas.xa_index, page) : page;
-		clear_marks(store, &xas);
-		xas_store(&xas, entry_after(entry));
+		new += xas_get_mark(&xas, NEW);
+		if (rest)
+			clear_marks(&xas);
+		xas_store(&xas, rest);
 	}
+	atomic_long_sub(new, &store->new_pages);
 	xas_unlock(&xas);
-	for (i = 0; i < batch->n; i++)
-		mmapdev_store_free_page(store, old[i]);
+	mmapdev_store_free_pages(store, pages, n);
+	return n;
 }
 
 /*
@@ -160,8 +173,8 @@ static void fail_entry(struct mmapdev_store *store, unsigned long index,
 		xas_set_mark(&xas, TO_FLUSH);
 	} else {
 		rest = entry_after(entry) ?: (revert ? NULL : page);
-		if (!rest)
-			clear_marks(store, &xas);
+		if (!rest && xas_get_mark(&xas, NEW))
+			atomic_long_dec(&store->new_pages);
 		xas_store(&xas, rest);
 		xas_clear_mark(&xas, TO_FLUSH);
 		xas_clear_mark(&xas, FLUSHED);
@@ -230,20 +243,28 @@ static int write_all(struct mmapdev_store *store, unsigned long first,
 	return ret;
 }
 
-/* Settle what survives, or give up what does not. */
 static void settle_all(struct mmapdev_store *store, unsigned long first,
-		       unsigned long last, xa_mark_t mark, int err)
+		       unsigned long last, xa_mark_t mark)
 {
-	struct batch batch = { .index = first };
+	unsigned int n;
+
+	while ((n = settle(store, &first, last, mark))) {
+		if (!store->ops->write)
+			count_bytes(store, n);
+		first += n;
+		cond_resched();
+	}
+}
+
+/* Give up what does not survive. */
+static void fail_all(struct mmapdev_store *store)
+{
+	struct batch batch = { };
 	unsigned int i;
 
-	while (batch_find(store, &batch, last, mark)) {
-		if (!err)
-			settle(store, &batch);
-		for (i = 0; err && i < batch.n; i++)
+	while (batch_find(store, &batch, ULONG_MAX, FLUSHED)) {
+		for (i = 0; i < batch.n; i++)
 			fail(store, batch.index + i, batch.pages[i]);
-		if (!store->ops->write)
-			count_bytes(store, batch.n);
 		batch_put(&batch);
 		batch.index += batch.n;
 		cond_resched();
@@ -339,12 +360,15 @@ static int flush_locked(struct mmapdev_store *store, loff_t from, loff_t to)
 		WRITE_ONCE(store->failed, ret);
 		/* Without the size, what is past the old one is not there. */
 		lost = lost ?: ret;
-		if (lost)
+		if (lost) {
 			mmapdev_store_error(store, lost);
-		settle_all(store, 0, ULONG_MAX, FLUSHED, lost);
+			fail_all(store);
+		} else {
+			settle_all(store, 0, ULONG_MAX, FLUSHED);
+		}
 		err = err ?: lost;
 	} else {	/* whose punch cannot fail */
-		settle_all(store, first, last, TO_FLUSH, 0);
+		settle_all(store, first, last, TO_FLUSH);
 	}
 	return err;
 }

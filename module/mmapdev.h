@@ -185,8 +185,9 @@ struct mmapdev_store {
  * @write: take the pages from an index on, of which those past @end count for
  *	nothing. Returns how many it took: if not all, the next one has had an
  *	error. NULL if @commit does that.
- * @commit: called for a page that was written and has survived @sync: hands back
- *	the page that is no longer needed. NULL if that is the page itself.
+ * @commit: called for the pages from an index on that were written and have survived
+ *	@sync: puts in their places those that are no longer needed, or NULL. NULL if
+ *	these are the pages themselves.
  * @punch: take pages away
  * @resize: move the end
  * @sync: let what was written survive; NULL if it does
@@ -208,8 +209,8 @@ struct mmapdev_store_ops {
 	int (*begin)(struct mmapdev_store *store, struct list_head *begun);
 	unsigned int (*write)(struct mmapdev_store *store, pgoff_t index,
 			      struct page **pages, unsigned int n, int *err);
-	struct page *(*commit)(struct mmapdev_store *store, pgoff_t index,
-			       struct page *page);
+	void (*commit)(struct mmapdev_store *store, pgoff_t index,
+		       struct page **pages, unsigned int n);
 	int (*punch)(struct mmapdev_store *store, pgoff_t first, pgoff_t end);
 	int (*resize)(struct mmapdev_store *store, loff_t size);
 	int (*sync)(struct mmapdev_store *store);
@@ -317,7 +318,7 @@ void mmapdev_user_init(void);
 struct mmapdev_user *mmapdev_user_get(void);
 void mmapdev_user_put(struct mmapdev_user *user);
 int mmapdev_user_charge(struct mmapdev_user *user);
-void mmapdev_user_uncharge(struct mmapdev_user *user);
+void mmapdev_user_uncharge(struct mmapdev_user *user, unsigned long pages);
 
 /* folio.c: the folio at an index. */
 struct folio *mmapdev_folio_find(struct address_space *mapping, pgoff_t index);
@@ -368,6 +369,8 @@ int mmapdev_file_store_init(void);
 void mmapdev_file_store_exit(void);
 struct page *mmapdev_store_alloc_page(struct mmapdev_store *store, gfp_t gfp);
 void mmapdev_store_free_page(struct mmapdev_store *store, struct page *page);
+void mmapdev_store_free_pages(struct mmapdev_store *store, struct page **pages,
+			      unsigned int n);
 struct page *mmapdev_store_find_page(struct xarray *pages, pgoff_t index);
 
 /* pending.c: what is not in the image yet. */

@@ -36,47 +36,58 @@ static void entry_free(struct mmapdev_store *store, void *entry)
 	mmapdev_store_free_page(store, page);
 }
 
-/* The reservation at an index: it stays if the folio is locked. */
-static struct page *find_reserved(struct mmapdev_store *store, pgoff_t index)
+/*
+ * The reservation at a new state's index: with the folio locked it neither comes nor
+ * goes.
+ */
+static struct page *find_reserved(struct xa_state *xas)
 {
 	struct page *page;
 	void *entry;
 
-	xa_lock(&store->pending);
-	entry = xa_load(&store->pending, index);
+	rcu_read_lock();
+	do {
+		entry = xas_load(xas);
+	} while (xas_retry(xas, entry));
+	rcu_read_unlock();
+	if (!entry || !entry_is_written(entry))
+		return entry;
+	xas_lock(xas);	/* for the list */
+	xas_reset(xas);
+	entry = xas_load(xas);
 	page = entry ? entry_reserved(entry) : NULL;
-	xa_unlock(&store->pending);
+	xas_unlock(xas);
 	return page;
 }
 
 /*
  * Put a reservation where there is none: -EEXIST if there is one by now, left by a
- * flush that failed.
+ * flush that failed. Return 1 beside what was written, whose place in the image it has.
  */
-static int put_reserved(struct mmapdev_store *store, pgoff_t index,
-			struct page *page, gfp_t gfp)
+static int put_reserved(struct xa_state *xas, struct page *page, gfp_t gfp)
 {
-	XA_STATE(xas, &store->pending, index);
-	bool is_new = !mmapdev_store_image_shows(store, index);
 	void *entry;
 
+	xas_reset(xas);
 	do {
-		xas_lock(&xas);
-		entry = xas_load(&xas);
-		if (entry && entry_reserved(entry)) {
-			xas_set_err(&xas, -EEXIST);
-		} else if (entry) {
+		xas_lock(xas);
+		entry = xas_load(xas);
+		if (!entry)
+			xas_store(xas, page);
+		else if (entry_reserved(entry))
+			xas_set_err(xas, -EEXIST);
+		else
 			list_add(&page->lru, &entry_page(entry)->lru);
-		} else {
-			xas_store(&xas, page);
-			if (is_new && !xas_error(&xas)) {
-				xas_set_mark(&xas, NEW);
-				atomic_long_inc(&store->new_pages);
-			}
-		}
-		xas_unlock(&xas);
-	} while (xas_nomem(&xas, gfp));
-	return xas_error(&xas);
+		xas_unlock(xas);
+	} while (xas_nomem(xas, gfp));
+	return xas_error(xas) ?: !!entry;
+}
+
+/* A reservation without anything written is for the image's first page here. */
+static void set_new(struct mmapdev_store *store, pgoff_t index)
+{
+	xa_set_mark(&store->pending, index, NEW);
+	atomic_long_inc(&store->new_pages);
 }
 
 /* Take a reservation away; what was written stays. */
@@ -107,10 +118,10 @@ static void unreserve(struct mmapdev_store *store, pgoff_t index)
 static int reserve(struct mmapdev_store *store, pgoff_t index, gfp_t gfp,
 		   unsigned long since)
 {
-	struct page *page;
+	XA_STATE(xas, &store->pending, index);
+	struct page *page = find_reserved(&xas);
 	int err;
 
-	page = find_reserved(store, index);
 	if (page) {
 		if (!page_private(page))	/* a spare one is used now */
 			set_page_private(page, since);
@@ -120,15 +131,23 @@ static int reserve(struct mmapdev_store *store, pgoff_t index, gfp_t gfp,
 	if (IS_ERR(page))
 		return PTR_ERR(page);
 	set_page_private(page, since);
-	err = put_reserved(store, index, page, gfp);
-	if (err) {
+	err = put_reserved(&xas, page, gfp);
+	if (err < 0)
 		mmapdev_store_free_page(store, page);
-		return err == -EEXIST ? 0 : err;
-	}
-	/* After: a flush keeps room in the image where it finds an entry. */
+	if (err)
+		return err == -EEXIST || err > 0 ? 0 : err;
+	/*
+	 * After: where a flush finds an entry it leaves the image the room that a page
+	 * has which it takes away, as the hole over that told us that it may.
+	 */
+	smp_mb();
+	if (mmapdev_store_image_shows(store, index))
+		return 0;
 	err = store->ops->reserve(store, index, gfp);
 	if (err)
 		unreserve(store, index);
+	else
+		set_new(store, index);
 	return err;
 }
 
@@ -175,31 +194,39 @@ EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_reserve_spare);
  */
 void mmapdev_store_unreserve_spare(struct mmapdev_store *store, pgoff_t index)
 {
-	struct page *page = find_reserved(store, index);
+	XA_STATE(xas, &store->pending, index);
+	struct page *page = find_reserved(&xas);
 
 	if (page && !page_private(page))
 		unreserve(store, index);
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_unreserve_spare);
 
-/* Let a reservation be what was written; what it replaces goes. */
-static void publish(struct mmapdev_store *store, pgoff_t index,
+/*
+ * Let a reservation be what was written; what it replaces goes. The state is that of
+ * find_reserved(), in the same RCU section.
+ */
+static void publish(struct mmapdev_store *store, struct xa_state *xas,
 		    struct page *page)
 {
-	XA_STATE(xas, &store->pending, index);
 	struct page *old;
 	void *entry;
 
-	xas_lock(&xas);
-	entry = xas_load(&xas);
+	xas_lock(xas);
+	entry = xas_reload(xas);
+	if (entry != page) {	/* written, or the walk is of no use any more */
+		xas_reset(xas);
+		entry = xas_load(xas);
+	}
 	old = entry_page(entry);
 	if (old != page)
 		list_del(&page->lru);
 	INIT_LIST_HEAD(&page->lru);
-	xas_store(&xas, xa_tag_pointer(page, WRITTEN));
-	xas_set_mark(&xas, TO_FLUSH);
-	xas_clear_mark(&xas, FLUSHED);
-	xas_unlock(&xas);
+	xas_store(xas, xa_tag_pointer(page, WRITTEN));
+	xas_set_mark(xas, TO_FLUSH);
+	if (old != page)
+		xas_clear_mark(xas, FLUSHED);
+	xas_unlock(xas);
 	if (old != page)
 		mmapdev_store_free_page(store, old);
 }
@@ -219,22 +246,26 @@ static void publish(struct mmapdev_store *store, pgoff_t index,
 int mmapdev_store_write(struct mmapdev_store *store, struct folio *folio,
 			loff_t size)
 {
-	pgoff_t index = folio->index;
+	XA_STATE(xas, &store->pending, folio->index);
 	loff_t pos = folio_pos(folio);
-	struct page *page = find_reserved(store, index);
+	struct page *page;
 	int err;
 
-	if (!page) {
-		err = mmapdev_store_reserve(store, index, GFP_NOFS);
+	rcu_read_lock();	/* what the state knows stays of use */
+	while (!(page = find_reserved(&xas))) {
+		rcu_read_unlock();
+		err = mmapdev_store_reserve(store, folio->index, GFP_NOFS);
 		if (err)
 			return err;
-		page = find_reserved(store, index);
+		xas_reset(&xas);
+		rcu_read_lock();
 	}
 	copy_highpage(page, folio_page(folio, 0));
 	if (pos < size && size < pos + PAGE_SIZE)
 		memzero_page(page, offset_in_page(size),
 			     PAGE_SIZE - offset_in_page(size));
-	publish(store, index, page);
+	publish(store, &xas, page);
+	rcu_read_unlock();
 	return 0;
 }
 
@@ -247,13 +278,17 @@ int mmapdev_store_write(struct mmapdev_store *store, struct folio *folio,
  */
 void mmapdev_store_write_zeros(struct mmapdev_store *store, pgoff_t index)
 {
-	struct page *page = find_reserved(store, index);
+	XA_STATE(xas, &store->pending, index);
+	struct page *page;
 
 	lockdep_assert_held(&store->lock);
 
+	rcu_read_lock();
+	page = find_reserved(&xas);
 	clear_highpage(page);
 	set_page_private(page, jiffies ?: ULONG_MAX);
-	publish(store, index, page);
+	publish(store, &xas, page);
+	rcu_read_unlock();
 }
 
 /**

@@ -91,15 +91,22 @@ static void memory_unreserve(struct mmapdev_store *store, pgoff_t index)
 }
 
 /* There is room: there was a page here, or its place is reserved. */
-static struct page *memory_commit(struct mmapdev_store *store, pgoff_t index,
-				  struct page *page)
+static void memory_commit(struct mmapdev_store *store, pgoff_t index,
+			  struct page **pages, unsigned int n)
 {
 	struct memory_store *memory = memory_of(store);
-	struct page *old = xa_store(&memory->image, index, page, 0);
+	XA_STATE(xas, &memory->image, index);
+	unsigned int i, new = 0;
 
-	if (!old)
-		atomic_long_inc(&memory->pages);
-	return old;
+	xas_lock(&xas);
+	for (i = 0; i < n; i++, xas_next(&xas)) {
+		void *old = xas_store(&xas, pages[i]);
+
+		pages[i] = xa_is_zero(old) ? NULL : old;
+		new += !pages[i];
+	}
+	xas_unlock(&xas);
+	atomic_long_add(new, &memory->pages);
 }
 
 /* Where something is pending its place stays reserved. */
@@ -112,6 +119,7 @@ static int memory_punch(struct mmapdev_store *store, pgoff_t first, pgoff_t end)
 	xa_for_each_range(&memory->image, index, page, first, end - 1) {
 		bool pending;
 
+		smp_mb();	/* after the hole was made: pairs with reserve() */
 		xa_lock(&memory->image);
 		pending = xa_load(&store->pending, index);
 		__xa_store(&memory->image, index,

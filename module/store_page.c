@@ -37,7 +37,7 @@ struct page *mmapdev_store_alloc_page(struct mmapdev_store *store, gfp_t gfp)
 	err = -ENOMEM;
 	mmapdev_limit_uncharge(1);
 err_user:
-	mmapdev_user_uncharge(store->user);
+	mmapdev_user_uncharge(store->user, 1);
 	return ERR_PTR(err);
 }
 
@@ -48,13 +48,30 @@ err_user:
  */
 void mmapdev_store_free_page(struct mmapdev_store *store, struct page *page)
 {
-	if (!page)
-		return;
-	__free_page(page);
-	mmapdev_limit_uncharge(1);
-	mmapdev_user_uncharge(store->user);
+	mmapdev_store_free_pages(store, &page, 1);
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_free_page);
+
+/**
+ * mmapdev_store_free_pages - free several at once
+ * @store: the store
+ * @pages: pages and NULLs; of no use afterwards
+ * @n: how many of both
+ */
+void mmapdev_store_free_pages(struct mmapdev_store *store, struct page **pages,
+			      unsigned int n)
+{
+	unsigned int freed = 0;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		if (pages[i])
+			pages[freed++] = pages[i];
+	}
+	release_pages(pages, freed);
+	mmapdev_limit_uncharge(freed);
+	mmapdev_user_uncharge(store->user, freed);
+}
 
 /**
  * mmapdev_store_find_page - a page that may be taken away

@@ -153,13 +153,14 @@ int mmapdev_user_charge(struct mmapdev_user *user)
 }
 
 /**
- * mmapdev_user_uncharge - give a page of a store back
+ * mmapdev_user_uncharge - give pages of a store back
  * @user: whose
+ * @pages: how many
  *
  * Context: Any.
  */
-void mmapdev_user_uncharge(struct mmapdev_user *user)
+void mmapdev_user_uncharge(struct mmapdev_user *user, unsigned long pages)
 {
 	if (user)
-		atomic_long_dec(&user->pages);
+		atomic_long_sub(pages, &user->pages);
 }
