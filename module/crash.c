@@ -12,6 +12,7 @@
 #include <linux/pagemap.h>
 
 #include "compat.h"
+#include "steps.h"
 #include "trace.h"
 
 /**
@@ -145,6 +146,7 @@ static u64 lose(struct inode *inode)
 
 	/* No store to memory gets through from here on. */
 	unmap_mapping_range(mapping, 0, 0, 0);
+	mmapdev_step();
 	while (mmapdev_store_next_pending(store, &index)) {
 		/* Else it is counted with what its hole hides. */
 		lost += !mmapdev_holes_hide(store, index) ||
@@ -155,10 +157,13 @@ static u64 lose(struct inode *inode)
 	drop_dirty(mapping);
 	drop_holes(mapping, store);
 	lost += atomic_long_read(&store->hidden_pages);
+	mmapdev_step();
 	mmapdev_store_forget(store);
+	mmapdev_step();
 	/* A page that stays has what mappings stored past the end of file. */
 	mmapdev_zero_eof_tail(inode);
 	mmapdev_cut_off(inode, store->size);
+	mmapdev_step();
 	unmap_late(mapping);
 	forget_errors(mapping);
 	return lost;

@@ -21,6 +21,7 @@
 
 #include "compat.h"
 #include "pending.h"
+#include "steps.h"
 
 /* Written pages whose indices have no gap between them. */
 struct batch {
@@ -228,6 +229,7 @@ static int write_all(struct mmapdev_store *store, unsigned long first,
 
 		done = store->ops->write(store, batch.index, batch.pages,
 					 batch.n, &err);
+		mmapdev_step();
 		mark_flushed(store, &batch, done);
 		count_bytes(store, done);
 		if (done < batch.n) {
@@ -252,6 +254,7 @@ static void settle_all(struct mmapdev_store *store, unsigned long first,
 		if (!store->ops->write)
 			count_bytes(store, n);
 		first += n;
+		mmapdev_step();
 		cond_resched();
 	}
 }
@@ -337,11 +340,13 @@ static int flush_locked(struct mmapdev_store *store, loff_t from, loff_t to)
 		if (err)
 			mmapdev_store_error(store, err);
 	}
+	mmapdev_step();
 	/* Without that nothing may come after it; it is all tried again. */
 	if (!err && store->ops->write)
 		err = write_all(store, first, last);
 	else if (err)
 		events = false;
+	mmapdev_step();
 	/*
 	 * After the pages: what was written meanwhile may have moved the end. Before
 	 * they are settled: they are not to be read by the old size.
@@ -355,9 +360,11 @@ static int flush_locked(struct mmapdev_store *store, loff_t from, loff_t to)
 			WRITE_ONCE(store->taken, false);
 		}
 	}
+	mmapdev_step();
 	if (store->ops->sync) {
 		ret = store->ops->sync(store);
 		WRITE_ONCE(store->failed, ret);
+		mmapdev_step();
 		/* Without the size, what is past the old one is not there. */
 		lost = lost ?: ret;
 		if (lost) {

@@ -13,6 +13,7 @@
 
 #include "compat.h"
 #include "pending.h"
+#include "steps.h"
 
 /* An entry that goes away, or whose image page has come. Under xa_lock. */
 static void clear_new(struct mmapdev_store *store, struct xa_state *xas)
@@ -127,6 +128,7 @@ static int reserve(struct mmapdev_store *store, pgoff_t index, gfp_t gfp,
 			set_page_private(page, since);
 		return 0;
 	}
+	mmapdev_step();
 	page = mmapdev_store_alloc_page(store, gfp);
 	if (IS_ERR(page))
 		return PTR_ERR(page);
@@ -136,6 +138,7 @@ static int reserve(struct mmapdev_store *store, pgoff_t index, gfp_t gfp,
 		mmapdev_store_free_page(store, page);
 	if (err)
 		return err == -EEXIST || err > 0 ? 0 : err;
+	mmapdev_step();
 	/*
 	 * After: where a flush finds an entry it leaves the image the room that a page
 	 * has which it takes away, as the hole over that told us that it may.
@@ -251,6 +254,7 @@ int mmapdev_store_write(struct mmapdev_store *store, struct folio *folio,
 	struct page *page;
 	int err;
 
+	mmapdev_step();
 	rcu_read_lock();	/* what the state knows stays of use */
 	while (!(page = find_reserved(&xas))) {
 		rcu_read_unlock();

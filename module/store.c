@@ -16,6 +16,7 @@
 #include <linux/pagemap.h>
 
 #include "pending.h"
+#include "steps.h"
 
 static bool is_written(struct mmapdev_store *store, pgoff_t index)
 {
@@ -95,6 +96,7 @@ int mmapdev_store_load(struct mmapdev_store *store, struct folio *folio)
 	int err;
 
 	if (is_written(store, index)) {
+		mmapdev_step();
 		page = find_written(store, index);	/* or a flush was faster */
 		if (page) {
 			copy_highpage(folio_page(folio, 0), page);
@@ -102,8 +104,10 @@ int mmapdev_store_load(struct mmapdev_store *store, struct folio *folio)
 			return 0;
 		}
 	}
+	mmapdev_step();
 	if (mmapdev_holes_hide(store, index))
 		return 0;
+	mmapdev_step();
 	err = store->ops->load(store, index, folio_page(folio, 0));
 	if (!err)
 		zero_past_end(folio_page(folio, 0), index,

@@ -15,6 +15,7 @@
 #include <linux/writeback.h>
 
 #include "compat.h"
+#include "steps.h"
 #include "trace.h"
 
 /**
@@ -36,6 +37,7 @@ int mmapdev_folio_dirty(struct inode *inode, struct folio *folio)
 		return 0;
 	/* Reclaim must not come to wait for the folio that we have locked. */
 	err = mmapdev_store_reserve(store, folio->index, GFP_NOFS);
+	mmapdev_step();
 	if (!err)
 		folio_mark_dirty(folio);
 	return err;
@@ -167,10 +169,13 @@ int mmapdev_sync(struct inode *inode, loff_t from, loff_t to)
 		to = LLONG_MAX;
 	}
 	err = filemap_fdatawrite_range(inode->i_mapping, from, to);
+	mmapdev_step();
 	/* Not filemap_fdatawait_range(), which would take the error away. */
 	ret = filemap_fdatawait_range_keep_errors(inode->i_mapping, from, to);
 	err = err ?: ret;
+	mmapdev_step();
 	ret = mmapdev_store_flush(inode, from, to);
+	mmapdev_step();
 	mmapdev_count(object, MMAPDEV_FLUSHES, 1);
 	trace_mmapdev_flush(inode, from, to, mmapdev_sequence_next(object),
 			    ret);
