@@ -50,16 +50,15 @@ static void drop(struct address_space *mapping, pgoff_t index)
 	truncate_inode_pages_range(mapping, pos, pos + PAGE_SIZE - 1);
 }
 
-/* Pages that were made dirty behind our back have nothing pending. */
-static void drop_dirty(struct address_space *mapping)
+static void drop_tagged(struct address_space *mapping, xa_mark_t tag)
 {
 	struct folio_batch batch;
 	pgoff_t next = 0;
 	unsigned int i;
 
 	folio_batch_init(&batch);
-	while (filemap_get_folios_tag(mapping, &next, (pgoff_t)-1,
-				      PAGECACHE_TAG_DIRTY, &batch)) {
+	while (filemap_get_folios_tag(mapping, &next, (pgoff_t)-1, tag,
+				      &batch)) {
 		for (i = 0; i < folio_batch_count(&batch); i++)
 			drop(mapping, batch.folios[i]->index);
 		folio_batch_release(&batch);
@@ -146,6 +145,13 @@ static u64 lose(struct inode *inode)
 
 	/* No store to memory gets through from here on. */
 	unmap_mapping_range(mapping, 0, 0, 0);
+	/*
+	 * Pages that were made dirty behind our back have nothing pending before they
+	 * are written back: in this order, one that is on its way is met somewhere.
+	 */
+	drop_tagged(mapping, PAGECACHE_TAG_DIRTY);
+	mmapdev_step();
+	drop_tagged(mapping, PAGECACHE_TAG_WRITEBACK);
 	mmapdev_step();
 	while (mmapdev_store_next_pending(store, &index)) {
 		/* Else it is counted with what its hole hides. */
@@ -154,7 +160,6 @@ static u64 lose(struct inode *inode)
 		drop(mapping, index++);
 		cond_resched();
 	}
-	drop_dirty(mapping);
 	drop_holes(mapping, store);
 	lost += atomic_long_read(&store->hidden_pages);
 	mmapdev_step();

@@ -12,6 +12,7 @@
 #include "drop_caches.h"
 #include "durable.h"
 #include "failing_disk.h"
+#include "steps.h"
 
 static struct disk disk;
 
@@ -537,33 +538,75 @@ static int read_page(void *arg, struct turn *t)
 	return pread(r->from, r->to, page, unused) == page ? 0 : 1;
 }
 
-/* The page is dirty again at the end of it, and has nothing reserved then. */
+/*
+ * A page is synced while it is pinned by a direct read: when that comes to its end the
+ * page is dirty again, and has nothing reserved. 0, or -1.
+ */
+static int dirty_unreserved(const struct durable *d, struct slow_read *r)
+{
+	struct child c;
+
+	memset(r->to, 'x', getpagesize());
+	if (fsync(d->fd) || disk_stop(&disk))
+		return -1;
+	c = child_start(read_page, r);
+	WAIT_UNTIL(durable_states(d, 2)[1] == 'd');	/* pinned */
+	if (fsync(d->fd) || disk_go(&disk) || child_end(&c))
+		return -1;
+	return strcmp(durable_states(d, 2), "cd") ? -1 : 0;
+}
+
 TEST_F(pinned, what_is_read_into_a_page_after_its_sync_is_lost_or_synced)
 {
 	struct slow_read r = { .to = self->p + self->page };
-	struct child c;
 
 	if (!durable_possible(EXT4))
 		SKIP(return, "no disk to read from");
 	r.from = open(disk.path, O_RDONLY | O_DIRECT | O_CLOEXEC);
 	ASSERT_GE(r.from, 0);
 	for (int synced = 0; synced < 2; synced++) {
-		memset(self->p + self->page, 'x', self->page);
-		ASSERT_EQ(0, fsync(self->d.fd));
-		ASSERT_EQ(0, disk_stop(&disk));
-		c = child_start(read_page, &r);
-		/* Until the page is pinned. */
-		WAIT_UNTIL(durable_states(&self->d, 2)[1] == 'd');
-		EXPECT_EQ(0, fsync(self->d.fd));
-		ASSERT_EQ(0, disk_go(&disk));
-		ASSERT_EQ(0, child_end(&c));
-		EXPECT_STREQ("cd", durable_states(&self->d, 2));
+		ASSERT_EQ(0, dirty_unreserved(&self->d, &r));
 		EXPECT_STREQ("a0cdefgh", file_bytes(self->d.fd));
 		if (synced)
 			EXPECT_EQ(0, fsync(self->d.fd));
 		EXPECT_LE(0, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
 		EXPECT_STREQ(synced ? "a0cdefgh" : "axcdefgh",
 			     file_bytes(self->d.fd));
+	}
+	close(r.from);
+}
+
+static int write_back_all(void *arg, struct turn *t)
+{
+	const struct durable *d = arg;
+
+	return turn_done(t) || write_back(d->fd, 0, DURABLE_PAGES);
+}
+
+/* It has nothing pending before its writeback comes to that: a cut meets it all the same. */
+TEST_F(pinned, what_is_being_written_back_at_a_cut_is_lost)
+{
+	struct slow_read r = { .to = self->p + self->page };
+	struct knob step = {};
+
+	if (!durable_possible(EXT4))
+		SKIP(return, "no disk to read from");
+	r.from = open(disk.path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	ASSERT_GE(r.from, 0);
+	for (int round = 0; round < 12; round++) {
+		struct child c;
+
+		ASSERT_EQ(0, dirty_unreserved(&self->d, &r));
+		ASSERT_EQ(0, steps_wait(&step, "20000"));
+		c = child_start(write_back_all, &self->d);
+		EXPECT_EQ(0, child_done(&c));
+		usleep(round * 1000);
+		EXPECT_LE(0, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
+		EXPECT_EQ(0, child_end(&c));
+		ASSERT_EQ(0, knob_restore(&step));
+		EXPECT_STREQ("axcdefgh", file_bytes(self->d.fd));
+		EXPECT_STREQ("........", durable_unsynced(&self->d,
+							  DURABLE_PAGES));
 	}
 	close(r.from);
 }
