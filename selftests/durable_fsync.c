@@ -491,6 +491,9 @@ TEST_F(pending, blocks_are_of_what_there_is_flushed_or_not)
 	ASSERT_EQ(0, ftruncate(self->d.fd, 12 * self->page));
 	ASSERT_EQ(0, page_write(self->d.fd, 10, 'x'));
 	EXPECT_PAGES(memory ? 7 : 9);
+	ASSERT_EQ(0, sync_file_range(self->d.fd, 0, 0, WRITE_AND_WAIT));
+	ASSERT_EQ(0, page_write(self->d.fd, 10, 'y'));
+	EXPECT_PAGES(memory ? 7 : 9);
 	ASSERT_EQ(0, fsync(self->d.fd));
 	EXPECT_PAGES(memory ? 7 : 12);
 }
@@ -552,6 +555,16 @@ TEST_F(pending, room_is_given_back_by_whatever_ends_what_is_pending)
 	EXPECT_MORE(image + 2);
 	ASSERT_EQ(1, crash_call(self->d.fd, MMAPDEV_CRASH_REVERT));
 	EXPECT_MORE(image);
+}
+
+TEST_F(pending, room_of_many_pages_is_given_back_by_their_flush)
+{
+	uint64_t used = durable_info(&self->d).used;
+
+	store_capitals(self->p, DURABLE_PAGES);
+	EXPECT_MORE(DURABLE_PAGES);
+	ASSERT_EQ(0, fsync(self->d.fd));
+	EXPECT_MORE(0);
 }
 
 /* Where no page is to be written, a sync of everything has something to do. */

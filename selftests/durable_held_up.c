@@ -144,6 +144,25 @@ static int rule_met(const struct durable *d, uint64_t id)
 	return 0;
 }
 
+/* A rule that delays writeback does not keep a killed task from ending. */
+TEST_F(others, killed_last_user_is_not_delayed)
+{
+	struct durable d = durable_new(ON_TMPFS, PAGES * self->page, 0);
+	struct child c;
+
+	ASSERT_GE(d.fd, 0);
+	ASSERT_EQ(0, page_write(d.fd, 4, 'x'));
+	ASSERT_EQ(0, page_write(d.fd, 5, 'x'));
+	ASSERT_EQ(0, page_write(d.fd, 6, 'x'));
+	ASSERT_NE(0, delay(&d, MMAPDEV_EVENT_WRITEBACK));
+	c = child_start(hold_until_killed, &d);
+	ASSERT_EQ(0, child_done(&c));
+	durable_close(&d);
+	ASSERT_EQ(0, kill(c.pid, SIGKILL));
+	EXPECT_TRUE(dies_within(&c, 8));
+	child_end(&c);
+}
+
 struct task {
 	struct durable *d;
 	int (*call)(struct durable *d);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Stores and users that mean no good: a file system that fails and does not answer,
- * rules that delay, tasks that are killed.
+ * What must not be told to be durable: what a store refused or has not answered for,
+ * and what a power cut took before its sync.
  */
 #include "harness.h"
 
@@ -57,70 +57,6 @@ TEST_F(fuse, sync_beside_another_waits_for_the_store)
 	EXPECT_EQ(2, child_end(&second));
 }
 
-static int hold_until_killed(void *arg, struct turn *t)
-{
-	struct durable *d = arg;
-
-	if (page_write(d->fd, 2, 'x') || turn_done(t))
-		return 1;
-	pause();
-	return 0;
-}
-
-/* Direct I/O into a mapping that ends after the cut. */
-/* Rules of somebody else's object. */
-FIXTURE(others) {
-	struct durable d;
-	struct durable other;
-	size_t page;
-};
-
-FIXTURE_SETUP(others)
-{
-	self->page = getpagesize();
-	self->d = durable_new(MEMORY, PAGES * self->page, 0);
-	self->other = durable_new(MEMORY, PAGES * self->page, 0);
-	ASSERT_GE(self->d.fd, 0);
-	ASSERT_GE(self->other.fd, 0);
-	ASSERT_EQ(0, durable_fill(&self->d, PAGES));
-}
-
-FIXTURE_TEARDOWN(others)
-{
-	durable_close(&self->d);
-	durable_close(&self->other);
-}
-
-static uint64_t delay(const struct durable *d, int event)
-{
-	struct mmapdev_rule rule = {
-		.event = event,
-		.action = MMAPDEV_ACTION_DELAY,
-		.delay_us = MMAPDEV_DELAY_MAX,
-	};
-
-	return ioctl(d->fd, MMAPDEV_IOC_ADD_RULE, &rule) ? 0 : rule.id;
-}
-
-/* A rule that delays writeback does not keep a killed task from ending. */
-TEST_F(others, killed_last_user_is_not_delayed)
-{
-	struct durable d = durable_new(ON_TMPFS, PAGES * self->page, 0);
-	struct child c;
-
-	ASSERT_GE(d.fd, 0);
-	ASSERT_EQ(0, page_write(d.fd, 4, 'x'));
-	ASSERT_EQ(0, page_write(d.fd, 5, 'x'));
-	ASSERT_EQ(0, page_write(d.fd, 6, 'x'));
-	ASSERT_NE(0, delay(&d, MMAPDEV_EVENT_WRITEBACK));
-	c = child_start(hold_until_killed, &d);
-	ASSERT_EQ(0, child_done(&c));
-	durable_close(&d);
-	ASSERT_EQ(0, kill(c.pid, SIGKILL));
-	EXPECT_TRUE(dies_within(&c, 8));
-	child_end(&c);
-}
-
 /* A write with O_SYNC that has been told of is there, whatever cuts come. */
 static volatile int stop;
 
@@ -133,15 +69,16 @@ static void *cutter(void *arg)
 	return NULL;
 }
 
-TEST_F(others, synced_write_survives_cuts_that_come_meanwhile)
+TEST(synced_write_survives_cuts_that_come_meanwhile)
 {
-	int fd = durable_open(&self->d, O_RDWR | O_SYNC);
+	struct durable d = durable_new(MEMORY, getpagesize(), 0);
+	int fd = durable_open(&d, O_RDWR | O_SYNC);
 	pthread_t t;
 	int rounds = slow_kernel() ? 6000 : 30000;
 	int lost = 0;
 
 	ASSERT_GE(fd, 0);
-	ASSERT_EQ(0, pthread_create(&t, NULL, cutter, &self->d.fd));
+	ASSERT_EQ(0, pthread_create(&t, NULL, cutter, &d.fd));
 	for (int i = 0; i < rounds; i++) {
 		int got = 0;
 
@@ -158,6 +95,7 @@ TEST_F(others, synced_write_survives_cuts_that_come_meanwhile)
 	pthread_join(t, NULL);
 	EXPECT_EQ(0, lost);
 	close(fd);
+	durable_close(&d);
 }
 
 int main(int argc, char **argv)
