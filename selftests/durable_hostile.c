@@ -12,6 +12,7 @@
 #include "durable.h"
 #include "durable_fuse.h"
 #include "slow.h"
+#include "steps.h"
 #include "user.h"
 
 TEST_F(fuse, store_that_fails_a_write_is_told)
@@ -73,11 +74,13 @@ TEST(synced_write_survives_cuts_that_come_meanwhile)
 {
 	struct durable d = durable_new(MEMORY, getpagesize(), 0);
 	int fd = durable_open(&d, O_RDWR | O_SYNC);
+	int rounds = slow_kernel() ? 500 : 30000;
+	struct knob step = {};
 	pthread_t t;
-	int rounds = slow_kernel() ? 6000 : 30000;
 	int lost = 0;
 
 	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, steps_wait(&step, "200"));
 	ASSERT_EQ(0, pthread_create(&t, NULL, cutter, &d.fd));
 	for (int i = 0; i < rounds; i++) {
 		int got = 0;
@@ -93,6 +96,7 @@ TEST(synced_write_survives_cuts_that_come_meanwhile)
 	}
 	stop = 1;
 	pthread_join(t, NULL);
+	EXPECT_EQ(0, knob_restore(&step));
 	EXPECT_EQ(0, lost);
 	close(fd);
 	durable_close(&d);
