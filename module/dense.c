@@ -145,7 +145,7 @@ static unsigned int fitting_order(struct address_space *mapping, pgoff_t index,
 }
 
 /*
- * Make a folio of so many pages, or of as many as there is memory for at once:
+ * Make a folio of the given order, or the largest for which there is memory at once:
  * nobody is to wait, or to be killed, for pages that were not asked for. Return
  * its pages, 0 if there is none.
  */

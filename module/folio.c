@@ -160,7 +160,7 @@ bool mmapdev_folio_is_cached(struct inode *inode, pgoff_t index)
 }
 
 /**
- * mmapdev_is_hole - is there nothing at an index, be it here or in the store?
+ * mmapdev_is_hole - is there neither a folio nor a stored page at an index?
  * @inode: the object
  * @index: in pages
  *

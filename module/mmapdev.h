@@ -107,7 +107,7 @@ struct mmapdev_counters {
  * @born: when it was made
  * @inode: the object's life, size (i_size) and pages (i_data)
  *
- * The object is its inode: whoever holds a reference to the inode holds the
+ * The object is its inode: a reference to the inode is a reference to the
  * object, and evicting the inode frees the pages.
  */
 struct mmapdev_object {

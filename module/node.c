@@ -356,7 +356,7 @@ int mmapdev_node_create(struct inode *inode, const char *name, umode_t mode,
 	return err;
 }
 
-/* Whoever shows an attribute has finished when device_del() returns. */
+/* device_del() waits for readers of attributes. */
 static struct inode *node_del(struct mmapdev_node *node)
 {
 	struct inode *inode = node->inode;

@@ -14,7 +14,7 @@
 
 static unsigned int step_us;
 module_param(step_us, uint, 0644);
-MODULE_PARM_DESC(step_us, "In debugging kernels: wait for at most so many microseconds, at random, between steps that others may come into (default 0)");
+MODULE_PARM_DESC(step_us, "In debugging kernels: longest random wait, in microseconds, between two steps of the driver (default 0)");
 
 /**
  * mmapdev_step - here others may come

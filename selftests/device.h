@@ -41,7 +41,7 @@ static inline long long device_total(const char *name)
 	return file_number(path);
 }
 
-/* Let all objects together hold so many bytes: 0, or -1 with errno. */
+/* Limit what all objects together hold, in bytes: 0, or -1 with errno. */
 static inline int limit_set(struct knob *limit, uint64_t bytes)
 {
 	char text[32];

@@ -54,7 +54,7 @@ prints() {
 	is "$wanted" "$said"
 }
 
-# prints_rows N: a heading and so many more
+# prints_rows N: a heading and N rows
 prints_rows() {
 	local rows
 	mapfile -t rows <<<"$out"
@@ -77,7 +77,7 @@ tells() {
 	is "$1" "$value"
 }
 
-# row_count N REGEX: so many rows of the map are this
+# row_count N REGEX: N rows of the map match it
 row_count() {
 	local line count=0
 	while read -r line; do

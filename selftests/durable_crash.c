@@ -88,7 +88,7 @@ TEST_F(crash, file_from_before_cannot_be_mapped)
 	}
 }
 
-/* The survivors are not there for who is dead, nor for later writers. */
+/* A dead file does not see the survivors, nor what later writers do. */
 TEST_F(crash, dead_file_changes_nothing)
 {
 	int dead = dup(self->d.fd);

@@ -496,7 +496,7 @@ TEST_F(dirty_kernel, reads_through_pins_make_nothing_dirty)
 }
 
 /*
- * The kernel wakes whoever reads before it sees that the pages are still dirty:
+ * The kernel wakes the reader before it sees that the pages are still dirty:
  * it can make them dirty again right after a sync.
  */
 TEST_F(dirty_kernel, direct_read_dirties_the_pages_it_touches)

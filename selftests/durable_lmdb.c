@@ -20,9 +20,9 @@
 #include "slow.h"
 
 #define MAP_SIZE	(8 << 20)
-#define KEYS		64	/* of which a transaction writes */
-#define WRITES		8	/* so many, */
-#define VALUE_MAX	6000	/* of up to this; the long have their own pages */
+#define KEYS		64	/* of the database */
+#define WRITES		8	/* of keys, by each transaction, */
+#define VALUE_MAX	6000	/* bytes at most; the long have their own pages */
 #define LONGEST		600	/* seconds, for when CUTS is large */
 #define DEADLINE_MS	120000	/* for a commit */
 #define MOMENT_US	20000	/* a cut comes within this, after a commit */

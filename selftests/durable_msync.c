@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * msync(2) of durable objects: which pages it makes durable, whoever stored to
- * them and however, and what it costs.
+ * msync(2) of durable objects: which pages it makes durable, by whatever task
+ * and in whatever way they were stored to, and what it costs.
  */
 #include "harness.h"
 

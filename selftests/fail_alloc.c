@@ -4,7 +4,7 @@
  * have been. mmapdev only.
  *
  * The kernel refuses what the module asks for, and nobody else: it looks for
- * the module's code on the stack of who allocates.
+ * the module's code on the allocating task's stack.
  */
 #include "harness.h"
 

@@ -22,7 +22,7 @@
 
 #define PAGES	4
 
-/* Is the object this long, with so many pages? */
+/* Are these the object's size and its number of pages? */
 #define EXPECT_SIZE_AND_PAGES(size, pages) do {				\
 	EXPECT_EQ(size, object_size(&self->o));				\
 	EXPECT_EQ(pages, object_resident(&self->o));			\

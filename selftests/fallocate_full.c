@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * fallocate(2) where there is too little room: it makes all pages or none, and
- * loses no byte, whoever stores meanwhile. The room is the module's limit, or
+ * loses no byte of what others store meanwhile. The room is the module's limit, or
  * a small tmpfs.
  */
 #include "harness.h"

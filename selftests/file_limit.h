@@ -21,7 +21,7 @@ static inline bool sigxfsz_sent(void)
 	return sigtimedwait(&set, NULL, &now) == SIGXFSZ;
 }
 
-/* From now on this process may write files of so many bytes only. 0, or -1. */
+/* From now on this process may write files of this size at most. 0, or -1. */
 static inline int limit_file_size(rlim_t bytes)
 {
 	struct rlimit limit = { bytes, bytes };

@@ -45,7 +45,7 @@ static inline int group_make(void)
 	return mkdir(GROUP, 0755);
 }
 
-/* Let it have so many bytes, and nothing of swap: 0, or -1 with errno. */
+/* Limit its memory, in bytes, and give it no swap: 0, or -1 with errno. */
 static inline int group_limit(long bytes)
 {
 	char text[32];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Injection: which event of which page a rule acts on, how often, and what whoever
- * meets it sees.
+ * Injection: which event of which page a rule acts on, how often, and what the
+ * task that meets it sees.
  */
 #include "harness.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory control groups: an object's pages count against the group of whoever
- * brought them in, and its limit holds.
+ * Memory control groups: an object's pages count against the group of the task
+ * that brought them in, and its limit holds.
  */
 #include "harness.h"
 

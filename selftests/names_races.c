@@ -234,7 +234,7 @@ TEST_F(moving_name, opens_one_object_or_none)
 }
 
 /*
- * The last use of an object races its name's removal, by whoever: it goes once,
+ * The last use of an object races its name's removal, by any task: it goes once,
  * and completely.
  */
 static int drop_descriptor(void *arg, struct turn *t)

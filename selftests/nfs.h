@@ -133,7 +133,7 @@ static inline int nfs_serve(void)
 	return nfs_write(server, "threads", "2\n");
 }
 
-/* Not hard: whoever is killed in the middle must not hang. */
+/* Not hard: a test that is killed in the middle must not hang. */
 static inline int nfs_mount(void)
 {
 	static const char * const options[][2] = {

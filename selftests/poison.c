@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pages whose memory fails: the loss is told to whoever touches the page, by
- * any way, and to nobody else; a page that is only suspect moves elsewhere.
+ * Pages whose memory fails: the loss is told to the task that touches the page,
+ * in any way, and to nobody else; a page that is only suspect moves elsewhere.
  *
  * This takes a few pages of real memory away until the next boot.
  */

@@ -20,7 +20,7 @@ struct race {
 	bool done;
 };
 
-/* For so many threads of all processes; NULL if there is no memory. */
+/* For a number of threads, of all processes together; NULL if there is no memory. */
 static inline struct race *race_new(const struct object *o, int parties)
 {
 	struct race *r = mmap(NULL, sizeof(*r), RW, MAP_SHARED | MAP_ANONYMOUS,

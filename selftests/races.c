@@ -2,7 +2,7 @@
 /*
  * Stores of many processes while the end of file moves. Work goes in rounds
  * between barriers, so that what may be there after a round is known exactly,
- * whoever was first.
+ * in whatever order they came.
  */
 #include "harness.h"
 

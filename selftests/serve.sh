@@ -89,7 +89,7 @@ holds() {
 	is "$2" "$text"
 }
 
-# mounts COUNT: there are so many of the module's file system
+# mounts COUNT: the module's file system is mounted COUNT times
 mounts() {
 	local type count=0
 	while read -r _ _ type _; do

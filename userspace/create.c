@@ -161,7 +161,7 @@ static int open_durable(struct wanted *wanted, int *fd)
 	return status;
 }
 
-/* The size comes before the name: whoever sees the name sees the size. */
+/* The size comes before the name: the name must never show another one. */
 static int open_sized(struct wanted *wanted, int *fd)
 {
 	int status;

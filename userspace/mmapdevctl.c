@@ -65,7 +65,7 @@ static const struct {
 	{ "watch", ctl_watch, "NAME [--interval SECONDS] [--count N]",
 "draw the map again and again, with rates of events, until Ctrl-C\n"
 "  --interval SECONDS  between two pictures (default 1)\n"
-"  --count N           end after so many\n" },
+"  --count N           end after N pictures\n" },
 	{ "unsynced", ctl_unsynced, "NAME",
 "list what a power cut would undo, and since when, with offsets in bytes\n" },
 	{ "crash", ctl_crash, "NAME [--revert]",
@@ -78,8 +78,8 @@ static const struct {
 "  ACTION           sigbus, hwpoison, eio, enospc, enomem or delay=MICROSECONDS\n"
 "  --offset BYTES   only pages from here on (default 0)\n"
 "  --length BYTES   only so far (default: to the end)\n"
-"  --skip N         let so many events pass first\n"
-"  --count N        act so many times (default: without end)\n"
+"  --skip N         let N events pass first\n"
+"  --count N        act at most N times (default: no limit)\n"
 "  --probability P  of acting, 0.000001 to 1 (default 1)\n"
 "  --seed N         which events those are\n"
 "  --pid PID        only events of this process\n" },

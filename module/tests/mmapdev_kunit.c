@@ -125,7 +125,7 @@ static void folio_is_made_once(struct kunit *test)
 	folio_put(first);
 }
 
-/* Whoever gets a folio and puts it leaves no reference behind. */
+/* Getting a folio and putting it leaves no reference behind. */
 static void folio_get_takes_one_reference(struct kunit *test)
 {
 	struct inode *inode = test->priv;

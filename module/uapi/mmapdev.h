@@ -96,7 +96,7 @@ struct mmapdev_size {
  * @pages_allocated: (out) pages put into the object
  * @pages_freed: (out) pages taken out of the object
  * @mkwrites: (out) stores through shared mappings that made a page dirty
- * @writebacks: (out) pages written back, be it with an error
+ * @writebacks: (out) pages written back, including those that failed
  * @flushes: (out) times that what was written back was made durable
  * @crashes: (out) power cuts
  * @bytes_flushed: (out) bytes that the store's image was given
@@ -282,7 +282,7 @@ struct mmapdev_unsynced {
  * @id: (out) its number
  * @offset: (in) pages whose first byte is from here on; for a flush, the first
  *	byte of its range
- * @length: (in) so many bytes; 0: to the end
+ * @length: (in) length in bytes; 0: to the end
  * @event: (in) MMAPDEV_EVENT_*
  * @action: (in) MMAPDEV_ACTION_*
  * @delay_us: (in) microseconds for MMAPDEV_ACTION_DELAY, up to
@@ -290,8 +290,8 @@ struct mmapdev_unsynced {
  * @probability: (in) of acting, in millionths; 0: always
  * @pid: (in) events of this process only; 0: of all
  * @reserved: (in) zero
- * @skip: (in) let so many events pass first
- * @count: (in) act so many times; 0: without end
+ * @skip: (in) number of events that pass first
+ * @count: (in) maximum number of hits; 0: no limit
  * @seed: (in) which events are chosen, with a probability
  * @matches: (out) events that were like that
  * @hits: (out) events it has acted on

@@ -25,8 +25,8 @@ void make_bytes(struct run *r, const struct step *s, size_t n);
 bool gave(struct run *r, const struct step *s, ssize_t expected, ssize_t got);
 
 /*
- * The object must have so many pages. Only who has all of it, and an object
- * that counts them, can tell.
+ * The object must have this number of pages. That can be told only by the process
+ * that has all of it, and of an object that counts them.
  */
 void expect_resident(struct run *r, const struct step *s, size_t least,
 		     size_t most);

@@ -115,7 +115,7 @@ static int open_memfd(uint64_t size)
 	return sized(memfd_create("bench", MFD_CLOEXEC), size);
 }
 
-/* "advise": nothing changes for who does not ask by madvise(2). */
+/* "advise": nothing changes for mappings without madvise(2). */
 static int open_memfd_huge(uint64_t size)
 {
 	knob_read(SHMEM_ENABLED, shmem_enabled, sizeof(shmem_enabled));

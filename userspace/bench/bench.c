@@ -31,7 +31,7 @@ static const char usage[] =
 "  --threads LIST   numbers of threads, where several can do it (default 1)\n"
 "  --case LIST      only these cases\n"
 "  --backend LIST   only these kinds of memory\n"
-"  --repeat N       take the median of so many (default 5; without --wall 3 of\n"
+"  --repeat N       take the median of N runs (default 5; without --wall 3 of\n"
 "                   what is short, and 1 of what is long)\n"
 "  --ext4 DIR       a directory of ext4, on a ram disk, for durable cases\n"
 "  --json FILE      write all figures there, too\n"

@@ -22,7 +22,7 @@
 #define SPARSE_EXTENT	16	/* times the size */
 #define SIGNALS		1024
 #define SYNCS		16	/* of one page each */
-#define SYNC_PART	100	/* of so many pages, one */
+#define SYNC_PART	100	/* one page of this many */
 
 static uint64_t pages_of(const struct run *r)
 {

@@ -18,7 +18,7 @@ struct touch {
 	unsigned int threads;	/* each has a part of its own */
 };
 
-/* A random order of so many pages, always the same; NULL: too many. */
+/* A random order of the pages, always the same; NULL: too many. */
 const uint32_t *touch_order(uint64_t pages);
 /* By the caller alone. */
 void touch(void *map, const struct touch *t);
