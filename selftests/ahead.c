@@ -410,11 +410,14 @@ static long available(void)
 /* Most of it at once, and without a touch, as pages for hugetlbfs: 0, or -1. */
 static int reserve_most(struct knob *k, size_t huge)
 {
+	long bytes = available() - LEFT - MADE;
 	char count[16];
 
-	snprintf(count, sizeof(count), "%ld",
-		 (available() - LEFT - MADE) / (long)huge);
-	return knob_set(k, "/proc/sys/vm/nr_hugepages", count);
+	if (bytes < (long)huge)
+		return 0;
+	snprintf(count, sizeof(count), "%ld", bytes / (long)huge);
+	return knob_set(k, "/proc/sys/vm/nr_hugepages", count) &&
+	       errno != ENOENT ? -1 : 0;
 }
 
 /* Take what there is but LEFT; then, asked to go on, most of that, too. */
