@@ -7,8 +7,8 @@
  * symbolic links themselves would never get through /proc/PID/fd/N.
  *
  * Unlike the filesystem of objects this one has an owner, and is mounted only
- * while it is in use: by a mount, or by a
- * path that someone holds, such as that of an open file. The core drops the module only after the last inode is evicted.
+ * while it is in use: by a mount, or by a path that someone holds, such as that of an
+ * open file. The core drops the module only after the last inode is evicted.
  */
 
 #include "mmapdev.h"

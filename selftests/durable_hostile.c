@@ -74,7 +74,7 @@ TEST(synced_write_survives_cuts_that_come_meanwhile)
 {
 	struct durable d = durable_new(MEMORY, getpagesize(), 0);
 	int fd = durable_open(&d, O_RDWR | O_SYNC);
-	int rounds = slow_kernel() ? 500 : 30000;
+	int rounds = slow_kernel() ? 500 : 8000;
 	struct knob step = {};
 	pthread_t t;
 	int lost = 0;

@@ -86,7 +86,7 @@ TEST_F(windows, load_beside_the_flush_of_a_growth)
 	struct helper h;
 	volatile unsigned char *p;
 	/* KASAN sees by itself what is zeroed that should not be. */
-	size_t n = slow_kernel() ? self->page : 512UL << 20;
+	size_t n = slow_kernel() ? self->page : 128UL << 20;
 	unsigned char *others = mmap(NULL, n, RW, MAP_PRIVATE | MAP_ANONYMOUS,
 				     -1, 0);
 	int wrong = 0;

@@ -15,8 +15,10 @@
 static inline struct mmapdev_name name_plain(const char *text)
 {
 	struct mmapdev_name name = { .mode = 0600, .uid = -1, .gid = -1 };
+	size_t n = strlen(text);
 
-	memcpy(name.name, text, strnlen(text, sizeof(name.name)));
+	/* One that is too long has no end. */
+	memcpy(name.name, text, n < sizeof(name.name) ? n : sizeof(name.name));
 	return name;
 }
 
