@@ -407,7 +407,7 @@ int mmapdev_store_unsynced(struct mmapdev_store *store, unsigned long *index,
 		return -EINTR;
 	for (n = 0; n < room; n++, (*index)++) {
 		pgoff_t hidden = next_hidden(store, *index);
-		unsigned long since = jiffies;
+		u32 age = 0;	/* of a hole, it is not known */
 		u32 why = MMAPDEV_UNSYNCED_HOLE;
 		unsigned long found = *index;
 		void *entry;
@@ -415,7 +415,8 @@ int mmapdev_store_unsynced(struct mmapdev_store *store, unsigned long *index,
 		xa_lock(&store->pending);	/* writeback replaces pages */
 		entry = xa_find(&store->pending, &found, ULONG_MAX, XA_PRESENT);
 		if (entry && found <= hidden) {
-			since = page_private(entry_page(entry));
+			age = jiffies_to_msecs(jiffies -
+				page_private(entry_page(entry)));
 			why = entry_is_written(entry) ?
 				MMAPDEV_UNSYNCED_WRITTEN :
 				MMAPDEV_UNSYNCED_DIRTY;
@@ -428,7 +429,7 @@ int mmapdev_store_unsynced(struct mmapdev_store *store, unsigned long *index,
 		*index = found;
 		pages[n] = (struct mmapdev_unsynced_page) {
 			.offset	= (u64)found << PAGE_SHIFT,
-			.age	= jiffies_to_msecs(jiffies - since),
+			.age	= age,
 			.why	= why,
 		};
 	}
