@@ -77,7 +77,7 @@ static int page_drop(int fd, void *at, size_t offset, size_t page)
 /* The last store to each page is still there, at both of its ends. */
 TEST_F(syncs, beside_lose_no_store)
 {
-	int rounds = (slow_kernel() ? 20 : 100) /
+	int rounds = (slow_kernel() ? 12 : 100) /
 		     (variant->kind == EXT4 ? 4 : 1);
 	size_t last = self->page / sizeof(uint64_t) - 1;
 	struct child c = child_start(sync_on, &self->d);
@@ -291,7 +291,7 @@ OBJECT_KINDS(seeks);
 /* A page is where it is, and a hole too, while a flush moves them. */
 TEST_F(seeks, beside_syncs_miss_no_page_and_no_hole)
 {
-	int rounds = slow_kernel() ? 50 : 400;
+	int rounds = slow_kernel() ? 25 : 400;
 	off_t end = PAGES * self->page;
 	struct child c = child_start(sync_on, &self->d);
 
