@@ -175,6 +175,9 @@ TEST(create_checks_every_field)
 	bad[0].size = 1ULL << 63;
 	EXPECT_EQ(-1, create_call(&bad[0]));
 	EXPECT_EQ(EFBIG, errno);
+	bad[0].size = (1ULL << 63) - 1;	/* no whole pages */
+	EXPECT_EQ(-1, create_call(&bad[0]));
+	EXPECT_EQ(EFBIG, errno);
 	EXPECT_LE(0, create_call(&good));
 	EXPECT_TRUE(is_let_go(image));
 }
