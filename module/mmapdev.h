@@ -373,12 +373,14 @@ void mmapdev_store_free_pages(struct mmapdev_store *store, struct page **pages,
 			      unsigned int n);
 struct page *mmapdev_store_find_page(struct xarray *pages, pgoff_t index);
 
-/* pending.c: what is not in the image yet. */
+/* reserve.c: pages for the writeback to come. */
 int mmapdev_store_reserve(struct mmapdev_store *store, pgoff_t index,
 			  gfp_t gfp);
 int mmapdev_store_reserve_spare(struct mmapdev_store *store, pgoff_t index,
 				gfp_t gfp);
 void mmapdev_store_unreserve_spare(struct mmapdev_store *store, pgoff_t index);
+
+/* pending.c: what is not in the image yet. */
 int mmapdev_store_write(struct mmapdev_store *store, struct folio *folio,
 			loff_t size);
 void mmapdev_store_write_zeros(struct mmapdev_store *store, pgoff_t index);

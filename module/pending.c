@@ -15,15 +15,6 @@
 #include "pending.h"
 #include "steps.h"
 
-/* An entry that goes away, or whose image page has come. Under xa_lock. */
-static void clear_new(struct mmapdev_store *store, struct xa_state *xas)
-{
-	if (!xas_get_mark(xas, NEW))
-		return;
-	xas_clear_mark(xas, NEW);
-	atomic_long_dec(&store->new_pages);
-}
-
 /* Free a page and the reservation on its list, which nobody can find any more. */
 static void entry_free(struct mmapdev_store *store, void *entry)
 {
@@ -38,176 +29,8 @@ static void entry_free(struct mmapdev_store *store, void *entry)
 }
 
 /*
- * The reservation at a new state's index: with the folio locked it neither comes nor
- * goes.
- */
-static struct page *find_reserved(struct xa_state *xas)
-{
-	struct page *page;
-	void *entry;
-
-	rcu_read_lock();
-	do {
-		entry = xas_load(xas);
-	} while (xas_retry(xas, entry));
-	rcu_read_unlock();
-	if (!entry || !entry_is_written(entry))
-		return entry;
-	xas_lock(xas);	/* for the list */
-	xas_reset(xas);
-	entry = xas_load(xas);
-	page = entry ? entry_reserved(entry) : NULL;
-	xas_unlock(xas);
-	return page;
-}
-
-/*
- * Put a reservation where there is none: -EEXIST if there is one by now, left by a
- * flush that failed. Return 1 beside what was written, whose place in the image it has.
- */
-static int put_reserved(struct xa_state *xas, struct page *page, gfp_t gfp)
-{
-	void *entry;
-
-	xas_reset(xas);
-	do {
-		xas_lock(xas);
-		entry = xas_load(xas);
-		if (!entry)
-			xas_store(xas, page);
-		else if (entry_reserved(entry))
-			xas_set_err(xas, -EEXIST);
-		else
-			list_add(&page->lru, &entry_page(entry)->lru);
-		xas_unlock(xas);
-	} while (xas_nomem(xas, gfp));
-	return xas_error(xas) ?: !!entry;
-}
-
-/* A reservation without anything written is for the image's first page here. */
-static void set_new(struct mmapdev_store *store, pgoff_t index)
-{
-	xa_set_mark(&store->pending, index, NEW);
-	atomic_long_inc(&store->new_pages);
-}
-
-/* Take a reservation away; what was written stays. */
-static void unreserve(struct mmapdev_store *store, pgoff_t index)
-{
-	XA_STATE(xas, &store->pending, index);
-	struct page *page = NULL;
-	bool gone = false;
-	void *entry;
-
-	xas_lock(&xas);
-	entry = xas_load(&xas);
-	if (entry)
-		page = entry_reserved(entry);
-	if (page && page != entry_page(entry)) {
-		list_del(&page->lru);
-	} else if (page) {
-		clear_new(store, &xas);
-		xas_store(&xas, NULL);
-		gone = true;
-	}
-	xas_unlock(&xas);
-	mmapdev_store_free_page(store, page);
-	if (gone && store->ops->unreserve)
-		store->ops->unreserve(store, index);
-}
-
-static int reserve(struct mmapdev_store *store, pgoff_t index, gfp_t gfp,
-		   unsigned long since)
-{
-	XA_STATE(xas, &store->pending, index);
-	struct page *page = find_reserved(&xas);
-	int err;
-
-	if (page) {
-		if (!page_private(page))	/* a spare one is used now */
-			set_page_private(page, since);
-		return 0;
-	}
-	mmapdev_step();
-	page = mmapdev_store_alloc_page(store, gfp);
-	if (IS_ERR(page))
-		return PTR_ERR(page);
-	set_page_private(page, since);
-	err = put_reserved(&xas, page, gfp);
-	if (err < 0)
-		mmapdev_store_free_page(store, page);
-	if (err)
-		return err == -EEXIST || err > 0 ? 0 : err;
-	mmapdev_step();
-	/*
-	 * After: where a flush finds an entry it leaves the image the room that a page
-	 * has which it takes away, as the hole over that told us that it may.
-	 */
-	smp_mb();
-	if (mmapdev_store_image_shows(store, index))
-		return 0;
-	err = store->ops->reserve(store, index, gfp);
-	if (err)
-		unreserve(store, index);
-	else
-		set_new(store, index);
-	return err;
-}
-
-/**
- * mmapdev_store_reserve - have a page for the writeback to come
- * @store: the store
- * @index: in pages
- * @gfp: how to allocate
- *
- * Context: The folio at @index is locked; may sleep.
- * Return: 0; -ENOSPC over the limit or if the image has no room; -ENOMEM.
- */
-int mmapdev_store_reserve(struct mmapdev_store *store, pgoff_t index, gfp_t gfp)
-{
-	return reserve(store, index, gfp, jiffies ?: ULONG_MAX);
-}
-EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_reserve);
-
-/**
- * mmapdev_store_reserve_spare - have a page that may be taken back
- * @store: the store
- * @index: in pages
- * @gfp: how to allocate
- *
- * Context: Holds the store's lock and invalidate_lock; may sleep.
- * Return: As mmapdev_store_reserve().
- */
-int mmapdev_store_reserve_spare(struct mmapdev_store *store, pgoff_t index,
-				gfp_t gfp)
-{
-	return reserve(store, index, gfp, 0);
-}
-EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_reserve_spare);
-
-/**
- * mmapdev_store_unreserve_spare - undo mmapdev_store_reserve_spare()
- * @store: the store
- * @index: in pages
- *
- * A reservation that was there before stays.
- *
- * Context: As mmapdev_store_reserve_spare(), whose locks were held since; the folio
- *	at @index, if there is one, is locked: its writeback may be using it.
- */
-void mmapdev_store_unreserve_spare(struct mmapdev_store *store, pgoff_t index)
-{
-	XA_STATE(xas, &store->pending, index);
-	struct page *page = find_reserved(&xas);
-
-	if (page && !page_private(page))
-		unreserve(store, index);
-}
-EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_unreserve_spare);
-
-/*
  * Let a reservation be what was written; what it replaces goes. The state is that of
- * find_reserved(), in the same RCU section.
+ * mmapdev_reserve_find(), in the same RCU section.
  */
 static void publish(struct mmapdev_store *store, struct xa_state *xas,
 		    struct page *page)
@@ -256,7 +79,7 @@ int mmapdev_store_write(struct mmapdev_store *store, struct folio *folio,
 
 	mmapdev_step();
 	rcu_read_lock();	/* what the state knows stays of use */
-	while (!(page = find_reserved(&xas))) {
+	while (!(page = mmapdev_reserve_find(&xas))) {
 		rcu_read_unlock();
 		err = mmapdev_store_reserve(store, folio->index, GFP_NOFS);
 		if (err)
@@ -288,7 +111,7 @@ void mmapdev_store_write_zeros(struct mmapdev_store *store, pgoff_t index)
 	lockdep_assert_held(&store->lock);
 
 	rcu_read_lock();
-	page = find_reserved(&xas);
+	page = mmapdev_reserve_find(&xas);
 	clear_highpage(page);
 	set_page_private(page, jiffies ?: ULONG_MAX);
 	publish(store, &xas, page);
@@ -310,7 +133,7 @@ void mmapdev_store_revert(struct inode *inode, struct folio *folio)
 
 	if (store->after_error != MMAPDEV_AFTER_ERROR_REVERT)
 		return;
-	unreserve(store, folio->index);
+	mmapdev_store_unreserve(store, folio->index);
 	generic_error_remove_folio(inode->i_mapping, folio);
 }
 

@@ -55,4 +55,17 @@ static inline struct page *entry_reserved(void *entry)
 	return list_first_entry_or_null(&page->lru, struct page, lru);
 }
 
+struct mmapdev_store;
+
+/* reserve.c: pages for the writeback to come. */
+struct page *mmapdev_reserve_find(struct xa_state *xas);
+void mmapdev_store_unreserve(struct mmapdev_store *store, pgoff_t index);
+
+/* batch.c: from there to the image. */
+int mmapdev_batch_write(struct mmapdev_store *store, unsigned long first,
+			unsigned long last);
+void mmapdev_batch_settle(struct mmapdev_store *store, unsigned long first,
+			  unsigned long last, xa_mark_t mark);
+void mmapdev_batch_fail(struct mmapdev_store *store);
+
 #endif /* _MMAPDEV_PENDING_H */

@@ -50,8 +50,10 @@ static struct page *find_written(struct mmapdev_store *store, pgoff_t index)
  */
 bool mmapdev_store_image_shows(struct mmapdev_store *store, pgoff_t index)
 {
-	return !mmapdev_holes_hide(store, index) &&
-	       store->ops->has(store, index);
+	if (mmapdev_holes_hide(store, index))
+		return false;
+	smp_rmb();	/* a flush takes the page away, then the hole over it */
+	return store->ops->has(store, index);
 }
 
 /**

@@ -119,7 +119,6 @@ static int memory_punch(struct mmapdev_store *store, pgoff_t first, pgoff_t end)
 	xa_for_each_range(&memory->image, index, page, first, end - 1) {
 		bool pending;
 
-		smp_mb();	/* after the hole was made: pairs with reserve() */
 		xa_lock(&memory->image);
 		pending = xa_load(&store->pending, index);
 		__xa_store(&memory->image, index,
