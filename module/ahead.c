@@ -23,6 +23,7 @@
 #include <linux/workqueue.h>
 
 #include "compat.h"
+#include "steps.h"
 
 /* The core does not use it: nothing of an anonymous object is written back. */
 #define AHEAD	PAGECACHE_TAG_TOWRITE
@@ -216,6 +217,7 @@ static enum fate judge(struct address_space *mapping, struct folio *folio)
 	if (!xa_get_mark(&mapping->i_pages, folio->index, AHEAD) ||
 	    is_promised(mapping, folio))
 		return STAYS;
+	mmapdev_step();
 	unmap_mapping_pages(mapping, folio->index, pages, false);
 	if (is_promised(mapping, folio))
 		return STAYS;	/* locked meanwhile, when it was still mapped */

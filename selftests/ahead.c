@@ -22,6 +22,7 @@
 #include "group.h"
 #include "huge.h"
 #include "slow.h"
+#include "steps.h"
 #include "trap.h"
 
 #define HUGES	8	/* huge pages of the object */
@@ -40,6 +41,7 @@ FIXTURE(ahead) {
 	unsigned char *p;
 	uint64_t before;	/* bytes held by others */
 	struct knob limit;
+	struct knob step;
 	struct knob reserved;	/* huge pages that nobody gets */
 };
 
@@ -80,6 +82,7 @@ FIXTURE_TEARDOWN_PARENT(ahead)
 {
 	if (self->huge)
 		EXPECT_EQ(0, knob_restore(&self->limit));
+	EXPECT_EQ(0, knob_restore(&self->step));
 	EXPECT_EQ(0, knob_restore(&self->reserved));
 }
 
@@ -302,7 +305,7 @@ TEST_F(ahead, pinned_page_stays)
 	EXPECT_TRUE(as_touched(self));
 }
 
-/* Who waited for one in vain is the last to do so: it counts as touched from then on. */
+/* One wait is enough: a page that stayed pinned counts as touched from then on. */
 TEST_F(ahead, page_pinned_all_the_time_is_not_waited_for_again)
 {
 	struct iovec iov = { .iov_base = self->p, .iov_len = self->page };
@@ -359,6 +362,36 @@ TEST_F(ahead, stores_beside_lose_no_byte)
 	}
 	EXPECT_EQ(0, child_go(&c));
 	EXPECT_EQ(0, child_end(&c));
+}
+
+static int take_a_page(void *arg, struct turn *t)
+{
+	const FIXTURE_DATA(ahead) *self = arg;
+
+	return turn_wait(t) || fill(&self->other, 1) != 1;
+}
+
+/* Mapped and all zeros, and looked at just as somebody stores to it. */
+TEST_F(ahead, store_to_a_page_that_is_looked_at_is_kept)
+{
+	for (int i = 0; i < 20; i++) {
+		struct child c = child_start(take_a_page, self);
+
+		ASSERT_EQ(0, steps_wait(&self->step, "100000"));
+		for (size_t j = 0; j < self->length; j += self->huge)
+			ASSERT_EQ(0, *(volatile unsigned char *)(self->p + j));
+		ASSERT_EQ(0, child_go(&c));
+		usleep(10000);
+		for (int j = 0; j < HUGES; j++)
+			self->p[touched(self, j)] = stamp(j);
+		ASSERT_EQ(0, knob_restore(&self->step));
+		ASSERT_EQ(0, child_end(&c));
+		ASSERT_EQ(0, object_resize(&self->other, 0));
+		ASSERT_TRUE(as_touched(self));
+		ASSERT_EQ(0, object_resize(&self->o, 0));
+		ASSERT_EQ(0, object_resize(&self->other, self->length));
+		ASSERT_EQ(0, object_resize(&self->o, self->length));
+	}
 }
 
 /* In a group with room for half of it: touch a page of each huge one, then more. */

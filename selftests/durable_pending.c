@@ -474,13 +474,15 @@ TEST_F(stopped_disk, pages_written_back_during_a_flush_wait_for_the_next)
 	unsigned long long flushed = durable_stats(&self->d).bytes_flushed +
 				     3 * self->page;
 	struct mmapdev_unsynced_page page;
-	long long start;
+	long long start, stored;
 	struct child c;
 
 	store_capitals(self->p, 3);
+	stored = now_ms();
 	ASSERT_EQ(0, disk_stop(&disk));
 	c = child_start(sync_all, &self->d);
 	WAIT_UNTIL(durable_stats(&self->d).bytes_flushed >= flushed);
+	WAIT_UNTIL(now_ms() > stored + 2 * TICKS_MS);
 	start = now_ms();
 	memset(self->p, 'x', self->page);
 	memset(self->p + self->page, 'y', self->page);
