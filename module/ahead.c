@@ -412,6 +412,7 @@ static void rescue_run(struct work_struct *work)
 static int out_of_memory_soon(struct notifier_block *block, unsigned long event,
 			      void *freed)
 {
+	*(unsigned long *)freed += mmapdev_recycle_give_back();
 	if (!mmapdev_ahead_any())
 		return NOTIFY_OK;
 	reinit_completion(&rescue.over);	/* one at a time: by oom_lock */

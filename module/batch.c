@@ -139,7 +139,10 @@ static unsigned int settle(struct mmapdev_store *store, unsigned long *index,
 	}
 	atomic_long_sub(new, &store->new_pages);
 	xas_unlock(&xas);
-	mmapdev_store_free_pages(store, pages, n);
+	if (store->ops->commit)
+		mmapdev_recycle_put(store, pages, n);
+	else
+		mmapdev_store_free_pages(store, pages, n);
 	return n;
 }
 

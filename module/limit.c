@@ -69,7 +69,7 @@ static int charge(unsigned long pages)
 /**
  * mmapdev_limit_charge - ask for pages
  * @pages: how many
- * @gfp: if it may block, what was made ahead gives way
+ * @gfp: if it may block, recycled pages and what was made ahead give way
  *
  * Context: As @gfp tells, and mmapdev_ahead_make_room().
  * Return: 0, or -ENOSPC if all objects together would be over the limit.
@@ -81,7 +81,8 @@ int mmapdev_limit_charge(unsigned long pages, gfp_t gfp)
 
 	if (!gfpflags_allow_blocking(gfp))
 		return err;
-	while (err && mmapdev_ahead_make_room(pages, &waited))
+	while (err && (mmapdev_recycle_give_back() ||
+		       mmapdev_ahead_make_room(pages, &waited)))
 		err = charge(pages);
 	/* Others may have given back what there was to take, as we looked. */
 	return err ? charge(pages) : 0;
@@ -101,12 +102,12 @@ void mmapdev_limit_uncharge(unsigned long pages)
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_limit_uncharge);
 
 /**
- * mmapdev_limit_used - what all objects together hold
+ * mmapdev_limit_used - what all objects together hold, but for what is to be used again
  *
  * Return: Pages.
  */
 unsigned long mmapdev_limit_used(void)
 {
-	return atomic_long_read(&pages_used);
+	return atomic_long_read(&pages_used) - mmapdev_recycle_count();
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_limit_used);

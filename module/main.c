@@ -98,6 +98,7 @@ static void __exit mmapdev_exit(void)
 	mmapdev_node_exit();
 	mmapdev_object_exit();
 	mmapdev_file_store_exit();
+	mmapdev_recycle_exit();
 	mmapdev_ahead_exit();
 	mmapdev_hole_exit();
 }

@@ -58,6 +58,7 @@
 #include <linux/xarray.h>
 #include <kunit/visibility.h>
 
+#include "recycle.h"
 #include "uapi/mmapdev.h"
 
 /* Events that are counted, in the order of struct mmapdev_stats. */
@@ -150,6 +151,7 @@ struct mmapdev_object {
  * @capacity: the largest size that the image can have
  * @after_error: MMAPDEV_AFTER_ERROR_*
  * @user: who made it, or NULL for root
+ * @recycled: pages to use again
  */
 struct mmapdev_store {
 	const struct mmapdev_store_ops *ops;
@@ -166,6 +168,7 @@ struct mmapdev_store {
 	loff_t capacity;
 	u32 after_error;
 	struct mmapdev_user *user;
+	struct mmapdev_recycled recycled;
 };
 
 /**

@@ -277,6 +277,7 @@ int mmapdev_store_init(struct mmapdev_store *store,
 	mutex_init(&store->lock);
 	xa_init_flags(&store->pending, XA_FLAGS_ACCOUNT);
 	mt_init_flags(&store->holes, MT_FLAGS_USE_RCU);
+	mmapdev_recycle_init(&store->recycled);
 	return 0;
 }
 

@@ -142,6 +142,7 @@ static void memory_release(struct mmapdev_store *store)
 
 	mmapdev_store_empty(store);
 	memory_punch(store, 0, ULONG_MAX);
+	mmapdev_recycle_forget(store);
 	xa_destroy(&memory->image);
 	mmapdev_user_put(store->user);
 	kfree(memory);

@@ -19,10 +19,14 @@
  */
 struct page *mmapdev_store_alloc_page(struct mmapdev_store *store, gfp_t gfp)
 {
-	struct page *page;
+	struct page *page = mmapdev_recycle_get(&store->recycled);
 	int err;
 
+	if (page)
+		goto out;
 	err = mmapdev_user_charge(store->user);
+	if (err && mmapdev_recycle_give_back())
+		err = mmapdev_user_charge(store->user);
 	if (err)
 		return ERR_PTR(err);
 	err = mmapdev_limit_charge(1, gfp);
@@ -30,16 +34,20 @@ struct page *mmapdev_store_alloc_page(struct mmapdev_store *store, gfp_t gfp)
 		goto err_user;
 	/* Not charged to a control group: see user.c. */
 	page = alloc_page(gfp);
-	if (page) {
-		set_page_private(page, jiffies);	/* for unsynced() */
-		return page;
-	}
+	if (!page)
+		goto err_limit;
+out:
+	set_page_private(page, jiffies);	/* for unsynced() */
+	return page;
+
+err_limit:
 	err = -ENOMEM;
 	mmapdev_limit_uncharge(1);
 err_user:
 	mmapdev_user_uncharge(store->user, 1);
 	return ERR_PTR(err);
 }
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_alloc_page);
 
 /**
  * mmapdev_store_free_page - undo mmapdev_store_alloc_page()

@@ -374,6 +374,21 @@ TEST_F(durable_limit, store_over_it_is_sigbus_and_write_no_space)
 	EXPECT_STREQ("???xefghijklmnop", file_bytes(self->d.fd));
 }
 
+/* What a flush replaced in memory is kept for a while, and in nobody's way. */
+TEST_F(durable_limit, what_a_flush_replaced_does_not_count)
+{
+	uint64_t used = durable_info(&self->d).used;
+	struct object o = object_open(MMAPDEV);
+
+	ASSERT_EQ(0, object_resize(&o, 16 * self->page));
+	for (int i = 0; i < 3; i++)
+		ASSERT_EQ(0, page_write(self->d.fd, i, 'x'));
+	ASSERT_EQ(0, fsync(self->d.fd));
+	EXPECT_EQ(used, durable_info(&self->d).used);
+	EXPECT_EQ(4 * (ssize_t)self->page, fill(&o, 4));
+	object_close(&o);
+}
+
 /* Touch a page where a huge one would fit, and give it back, again and again. */
 static int touch_on(void *arg, struct turn *t)
 {

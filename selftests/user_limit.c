@@ -153,6 +153,21 @@ TEST_F(user_limit, synced_pages_are_where_the_store_is)
 	EXPECT_EQ(LIMIT, store_all(&self->o));
 }
 
+/* What a flush replaced in memory is kept for a while, and in nobody's way. */
+TEST_F(user_limit, what_a_flush_replaced_does_not_count)
+{
+	struct owned second = owned_by(USER, variant->kind);
+
+	ASSERT_NE(NULL, second.p);
+	for (int i = 0; i < 3; i++) {
+		memset(self->o.p, 'a' + i, 2 * self->page);
+		ASSERT_EQ(0, msync(self->o.p, 2 * self->page, MS_SYNC));
+	}
+	EXPECT_EQ(variant->kind == MEMORY ? LIMIT - 2 : LIMIT,
+		  store_all(&second));
+	owned_close(&second);
+}
+
 TEST_F(user_limit, power_cut_gives_room_back)
 {
 	EXPECT_EQ(LIMIT, store_all(&self->o));

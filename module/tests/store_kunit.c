@@ -261,6 +261,32 @@ static void death_gives_the_stores_pages_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mmapdev_limit_used(), used);
 }
 
+/* What was replaced is used again, but not what somebody still reads. */
+static void replaced_pages_are_used_again(struct kunit *test)
+{
+	struct mmapdev_store *store = store_of(test);
+	unsigned long used = mmapdev_limit_used();
+	struct page *pages[3] = { };
+	struct page *page, *read;
+
+	page = mmapdev_store_alloc_page(store, GFP_KERNEL);
+	read = mmapdev_store_alloc_page(store, GFP_KERNEL);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(page) || IS_ERR(read));
+	pages[0] = read;
+	pages[2] = page;
+	get_page(read);
+	mmapdev_recycle_put(store, pages, ARRAY_SIZE(pages));
+	KUNIT_EXPECT_EQ(test, mmapdev_limit_used(), used);
+	KUNIT_EXPECT_EQ(test, page_ref_count(read), 1);
+	put_page(read);
+	KUNIT_EXPECT_PTR_EQ(test, mmapdev_store_alloc_page(store, GFP_KERNEL),
+			    page);
+	KUNIT_EXPECT_EQ(test, mmapdev_limit_used(), used + 1);
+	KUNIT_EXPECT_NULL(test, mmapdev_recycle_get(&store->recycled));
+	mmapdev_store_free_page(store, page);
+	KUNIT_EXPECT_EQ(test, mmapdev_limit_used(), used);
+}
+
 static struct kunit_case durable_cases[] = {
 	KUNIT_CASE(folio_is_clean_until_a_store),
 	KUNIT_CASE(writeback_alone_does_not_survive),
@@ -271,6 +297,7 @@ static struct kunit_case durable_cases[] = {
 	KUNIT_CASE(written_page_is_replaced_not_changed),
 	KUNIT_CASE(shrinking_is_undone_unless_synced),
 	KUNIT_CASE(hole_under_a_reservation_stays_a_hole),
+	KUNIT_CASE(replaced_pages_are_used_again),
 	KUNIT_CASE(death_gives_the_stores_pages_back),
 	{}
 };

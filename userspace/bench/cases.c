@@ -451,6 +451,16 @@ static int begin_clean(const struct run *r, struct memory *m, void **map)
 	return -1;
 }
 
+static int time_stores(struct run *r, struct memory *m, void *map)
+{
+	r->pages = pages_of(r);
+	r->time = touch_timed(map, &(struct touch){
+		.store = true, .pages = r->pages, .stride = PAGE,
+		.threads = r->threads,
+	});
+	return end(m, map);
+}
+
 static int clean_store(struct run *r)
 {
 	struct memory m;
@@ -458,12 +468,23 @@ static int clean_store(struct run *r)
 
 	if (begin_clean(r, &m, &map))
 		return -1;
-	r->pages = pages_of(r);
-	r->time = touch_timed(map, &(struct touch){
-		.store = true, .pages = r->pages, .stride = PAGE,
-		.threads = r->threads,
+	return time_stores(r, &m, map);
+}
+
+/* What who commits again and again sees: there is a commit before it to each page. */
+static int clean_store_again(struct run *r)
+{
+	struct memory m;
+	void *map;
+
+	if (begin_clean(r, &m, &map))
+		return -1;
+	touch(map, &(struct touch){
+		.store = true, .pages = pages_of(r), .stride = PAGE,
 	});
-	return end(&m, map);
+	if (msync(map, m.size, MS_SYNC))
+		return end(&m, map), -1;
+	return time_stores(r, &m, map);
 }
 
 static int sync_one(struct run *r)
@@ -566,6 +587,9 @@ const struct bench_case cases[] = {
 	{ .name = "clean-store", .run = clean_store, .threads = true,
 	  .needs = CAN_SYNC,
 	  .what = "store to each page, all clean and mapped" },
+	{ .name = "clean-again", .run = clean_store_again, .threads = true,
+	  .needs = CAN_SYNC,
+	  .what = "the same after one more round of it and msync" },
 	{ .name = "msync-one", .run = sync_one, .needs = CAN_SYNC,
 	  .what = "msync of all with one page dirty (each)" },
 	{ .name = "msync-1%", .run = sync_part, .needs = CAN_SYNC,

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pages that a flush has replaced in an image in memory are kept for the next stores:
+ * who commits again and again dirties about as many each time.
+ *
+ * They stay in the limits, and go before anybody is refused a page or the OOM killer is
+ * called, and once a second in any case.
+ */
+
+#include "recycle.h"
+
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/workqueue.h>
+
+#include "mmapdev.h"
+
+#define LIFETIME	HZ
+
+/* Stores with some. Before a store's own lock. */
+static LIST_HEAD(stores);
+static DEFINE_SPINLOCK(stores_lock);
+
+static void lifetime_over(struct work_struct *work)
+{
+	mmapdev_recycle_give_back();
+}
+
+static DECLARE_DELAYED_WORK(lifetime, lifetime_over);
+
+/**
+ * mmapdev_recycle_init - a store without any
+ * @recycled: pages of it to use again
+ */
+void mmapdev_recycle_init(struct mmapdev_recycled *recycled)
+{
+	spin_lock_init(&recycled->lock);
+	INIT_LIST_HEAD(&recycled->pages);
+	INIT_LIST_HEAD(&recycled->stores);
+}
+
+/* What a reader still copies from cannot be written to: it goes when that is over. */
+static void keep(struct mmapdev_recycled *recycled, struct page **pages,
+		 unsigned int n)
+{
+	unsigned int i;
+
+	smp_mb();	/* pairs with the reference in mmapdev_store_find_page() */
+	spin_lock(&recycled->lock);
+	for (i = 0; i < n; i++) {
+		if (!pages[i] || page_ref_count(pages[i]) != 1)
+			continue;
+		list_add(&pages[i]->lru, &recycled->pages);
+		recycled->count++;
+		pages[i] = NULL;
+	}
+	spin_unlock(&recycled->lock);
+}
+
+/**
+ * mmapdev_recycle_put - keep what the image does not have any more
+ * @store: the store
+ * @pages: pages and NULLs that nobody can find any more; of no use afterwards
+ * @n: how many of both
+ *
+ * Context: Holds the store's lock, so that it stays.
+ */
+void mmapdev_recycle_put(struct mmapdev_store *store, struct page **pages,
+			 unsigned int n)
+{
+	struct mmapdev_recycled *recycled = &store->recycled;
+
+	keep(recycled, pages, n);
+	mmapdev_store_free_pages(store, pages, n);
+	spin_lock(&stores_lock);
+	if (READ_ONCE(recycled->count) && list_empty(&recycled->stores))
+		list_add(&recycled->stores, &stores);
+	spin_unlock(&stores_lock);
+	if (!list_empty_careful(&stores))
+		queue_delayed_work(system_unbound_wq, &lifetime, LIFETIME);
+}
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_recycle_put);
+
+/**
+ * mmapdev_recycle_get - use one
+ * @recycled: a store's
+ *
+ * Context: Any but interrupts.
+ * Return: A page, which counts in the limits, or NULL.
+ */
+struct page *mmapdev_recycle_get(struct mmapdev_recycled *recycled)
+{
+	struct page *page;
+
+	if (list_empty_careful(&recycled->pages))
+		return NULL;
+	spin_lock(&recycled->lock);
+	page = list_first_entry_or_null(&recycled->pages, struct page, lru);
+	if (page) {
+		list_del(&page->lru);
+		recycled->count--;
+	}
+	spin_unlock(&recycled->lock);
+	return page;
+}
+EXPORT_SYMBOL_IF_KUNIT(mmapdev_recycle_get);
+
+/* Let a store have none. Return how many it had. */
+static unsigned long take(struct mmapdev_store *store, struct list_head *pages)
+{
+	struct mmapdev_recycled *recycled = &store->recycled;
+	unsigned long n;
+
+	lockdep_assert_held(&stores_lock);
+
+	list_del_init(&recycled->stores);
+	spin_lock(&recycled->lock);
+	list_splice_init(&recycled->pages, pages);
+	n = recycled->count;
+	recycled->count = 0;
+	spin_unlock(&recycled->lock);
+	mmapdev_user_uncharge(store->user, n);
+	return n;
+}
+
+static void release(struct list_head *pages, unsigned long n)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, pages, lru) {
+		put_page(page);
+		cond_resched();
+	}
+	mmapdev_limit_uncharge(n);
+}
+
+/**
+ * mmapdev_recycle_give_back - free those of all stores
+ *
+ * Context: May sleep.
+ * Return: How many there were.
+ */
+unsigned long mmapdev_recycle_give_back(void)
+{
+	struct mmapdev_store *store, *next;
+	unsigned long n = 0;
+	LIST_HEAD(pages);
+
+	if (list_empty_careful(&stores))
+		return 0;
+	spin_lock(&stores_lock);
+	list_for_each_entry_safe(store, next, &stores, recycled.stores)
+		n += take(store, &pages);
+	spin_unlock(&stores_lock);
+	release(&pages, n);
+	return n;
+}
+
+/**
+ * mmapdev_recycle_forget - a store goes
+ * @store: the store
+ *
+ * Context: May sleep.
+ */
+void mmapdev_recycle_forget(struct mmapdev_store *store)
+{
+	unsigned long n;
+	LIST_HEAD(pages);
+
+	spin_lock(&stores_lock);
+	n = take(store, &pages);
+	spin_unlock(&stores_lock);
+	release(&pages, n);
+}
+
+/**
+ * mmapdev_recycle_count - how many there are
+ *
+ * Context: Any but interrupts.
+ * Return: Those of all stores.
+ */
+unsigned long mmapdev_recycle_count(void)
+{
+	struct mmapdev_store *store;
+	unsigned long n = 0;
+
+	spin_lock(&stores_lock);
+	list_for_each_entry(store, &stores, recycled.stores)
+		n += READ_ONCE(store->recycled.count);
+	spin_unlock(&stores_lock);
+	return n;
+}
+
+/**
+ * mmapdev_recycle_exit - there are no stores any more
+ */
+void mmapdev_recycle_exit(void)
+{
+	cancel_delayed_work_sync(&lifetime);
+}
