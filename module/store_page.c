@@ -23,7 +23,7 @@ struct page *mmapdev_store_alloc_page(struct mmapdev_store *store, gfp_t gfp)
 	int err;
 
 	if (page)
-		goto out;
+		return page;
 	err = mmapdev_user_charge(store->user);
 	if (err && mmapdev_recycle_give_back())
 		err = mmapdev_user_charge(store->user);
@@ -34,13 +34,8 @@ struct page *mmapdev_store_alloc_page(struct mmapdev_store *store, gfp_t gfp)
 		goto err_user;
 	/* Not charged to a control group: see user.c. */
 	page = alloc_page(gfp);
-	if (!page)
-		goto err_limit;
-out:
-	set_page_private(page, jiffies);	/* for unsynced() */
-	return page;
-
-err_limit:
+	if (page)
+		return page;
 	err = -ENOMEM;
 	mmapdev_limit_uncharge(1);
 err_user:
