@@ -10,6 +10,7 @@
 #include "recycle.h"
 
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/sched.h>
 #include <linux/workqueue.h>
 
@@ -17,9 +18,10 @@
 
 #define LIFETIME	HZ
 
-/* Stores with some. Before a store's own lock. */
+/* Stores with some. Whoever holds the lock waits for nothing but the processor. */
 static LIST_HEAD(stores);
-static DEFINE_SPINLOCK(stores_lock);
+static DEFINE_MUTEX(stores_lock);
+static atomic_long_t all = ATOMIC_LONG_INIT(0);
 
 static void lifetime_over(struct work_struct *work)
 {
@@ -43,7 +45,7 @@ void mmapdev_recycle_init(struct mmapdev_recycled *recycled)
 static void keep(struct mmapdev_recycled *recycled, struct page **pages,
 		 unsigned int n)
 {
-	unsigned int i;
+	unsigned int i, kept = 0;
 
 	smp_mb();	/* pairs with the reference in mmapdev_store_find_page() */
 	spin_lock(&recycled->lock);
@@ -51,9 +53,11 @@ static void keep(struct mmapdev_recycled *recycled, struct page **pages,
 		if (!pages[i] || page_ref_count(pages[i]) != 1)
 			continue;
 		list_add(&pages[i]->lru, &recycled->pages);
-		recycled->count++;
 		pages[i] = NULL;
+		kept++;
 	}
+	recycled->count += kept;
+	atomic_long_add(kept, &all);
 	spin_unlock(&recycled->lock);
 }
 
@@ -72,12 +76,14 @@ void mmapdev_recycle_put(struct mmapdev_store *store, struct page **pages,
 
 	keep(recycled, pages, n);
 	mmapdev_store_free_pages(store, pages, n);
-	spin_lock(&stores_lock);
-	if (READ_ONCE(recycled->count) && list_empty(&recycled->stores))
-		list_add(&recycled->stores, &stores);
-	spin_unlock(&stores_lock);
-	if (!list_empty_careful(&stores))
-		queue_delayed_work(system_unbound_wq, &lifetime, LIFETIME);
+	/* One that leaves the list does so before its pages go, in empty(). */
+	if (!list_empty_careful(&recycled->stores))
+		return;
+	mutex_lock(&stores_lock);
+	if (list_empty(&recycled->stores))
+		list_add_tail(&recycled->stores, &stores);
+	mutex_unlock(&stores_lock);
+	queue_delayed_work(system_unbound_wq, &lifetime, LIFETIME);
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_recycle_put);
 
@@ -99,6 +105,7 @@ struct page *mmapdev_recycle_get(struct mmapdev_recycled *recycled)
 	if (page) {
 		list_del(&page->lru);
 		recycled->count--;
+		atomic_long_dec(&all);
 	}
 	spin_unlock(&recycled->lock);
 	return page;
@@ -106,53 +113,48 @@ struct page *mmapdev_recycle_get(struct mmapdev_recycled *recycled)
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_recycle_get);
 
 /* Let a store have none. Return how many it had. */
-static unsigned long take(struct mmapdev_store *store, struct list_head *pages)
+static unsigned long empty(struct mmapdev_store *store)
 {
 	struct mmapdev_recycled *recycled = &store->recycled;
+	struct page *page, *next;
 	unsigned long n;
+	LIST_HEAD(pages);
 
 	lockdep_assert_held(&stores_lock);
 
 	list_del_init(&recycled->stores);
 	spin_lock(&recycled->lock);
-	list_splice_init(&recycled->pages, pages);
+	list_splice_init(&recycled->pages, &pages);
 	n = recycled->count;
 	recycled->count = 0;
+	atomic_long_sub(n, &all);
 	spin_unlock(&recycled->lock);
-	mmapdev_user_uncharge(store->user, n);
-	return n;
-}
-
-static void release(struct list_head *pages, unsigned long n)
-{
-	struct page *page, *next;
-
-	list_for_each_entry_safe(page, next, pages, lru) {
+	list_for_each_entry_safe(page, next, &pages, lru) {
 		put_page(page);
 		cond_resched();
 	}
+	mmapdev_user_uncharge(store->user, n);
 	mmapdev_limit_uncharge(n);
+	return n;
 }
 
 /**
  * mmapdev_recycle_give_back - free those of all stores
  *
- * Context: May sleep.
+ * Context: May sleep. Who finds somebody else at it waits, until killed: what that one
+ *	frees is for both.
  * Return: How many there were.
  */
 unsigned long mmapdev_recycle_give_back(void)
 {
 	struct mmapdev_store *store, *next;
 	unsigned long n = 0;
-	LIST_HEAD(pages);
 
-	if (list_empty_careful(&stores))
+	if (mutex_lock_killable(&stores_lock))
 		return 0;
-	spin_lock(&stores_lock);
 	list_for_each_entry_safe(store, next, &stores, recycled.stores)
-		n += take(store, &pages);
-	spin_unlock(&stores_lock);
-	release(&pages, n);
+		n += empty(store);
+	mutex_unlock(&stores_lock);
 	return n;
 }
 
@@ -164,31 +166,20 @@ unsigned long mmapdev_recycle_give_back(void)
  */
 void mmapdev_recycle_forget(struct mmapdev_store *store)
 {
-	unsigned long n;
-	LIST_HEAD(pages);
-
-	spin_lock(&stores_lock);
-	n = take(store, &pages);
-	spin_unlock(&stores_lock);
-	release(&pages, n);
+	mutex_lock(&stores_lock);
+	empty(store);
+	mutex_unlock(&stores_lock);
 }
 
 /**
  * mmapdev_recycle_count - how many there are
  *
- * Context: Any but interrupts.
+ * Context: Any.
  * Return: Those of all stores.
  */
 unsigned long mmapdev_recycle_count(void)
 {
-	struct mmapdev_store *store;
-	unsigned long n = 0;
-
-	spin_lock(&stores_lock);
-	list_for_each_entry(store, &stores, recycled.stores)
-		n += READ_ONCE(store->recycled.count);
-	spin_unlock(&stores_lock);
-	return n;
+	return atomic_long_read(&all);
 }
 
 /**

@@ -25,8 +25,10 @@ struct page *mmapdev_store_alloc_page(struct mmapdev_store *store, gfp_t gfp)
 	if (page)
 		return page;
 	err = mmapdev_user_charge(store->user);
-	if (err && mmapdev_recycle_give_back())
+	if (err) {
+		mmapdev_recycle_give_back();	/* or somebody else just does */
 		err = mmapdev_user_charge(store->user);
+	}
 	if (err)
 		return ERR_PTR(err);
 	err = mmapdev_limit_charge(1, gfp);
