@@ -81,11 +81,17 @@ int mmapdev_limit_charge(unsigned long pages, gfp_t gfp)
 
 	if (!gfpflags_allow_blocking(gfp))
 		return err;
-	while (err && (mmapdev_recycle_give_back() ||
-		       mmapdev_ahead_make_room(pages, &waited)))
+	if (err) {
+		mmapdev_recycle_give_back();
 		err = charge(pages);
-	/* Others may have given back what there was to take, as we looked. */
-	return err ? charge(pages) : 0;
+	}
+	while (err && mmapdev_ahead_make_room(pages, &waited))
+		err = charge(pages);
+	if (!err)
+		return 0;
+	/* As we looked, others may have given back what there was, or kept some. */
+	mmapdev_recycle_give_back();
+	return charge(pages);
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_limit_charge);
 
