@@ -27,7 +27,7 @@ static int mmapdev_open(struct inode *node, struct file *file)
 	if (IS_ERR(inode))
 		return PTR_ERR(inode);
 	if (file->f_flags & O_TRUNC) {	/* the VFS has checked the right to */
-		err = mmapdev_resize(inode, 0);
+		err = mmapdev_resize(inode, 0, NULL);
 		if (err) {
 			iput(inode);
 			return err;

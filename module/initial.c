@@ -99,7 +99,7 @@ static int __init create_one(const struct initial *initial)
 
 	if (IS_ERR(inode))
 		return PTR_ERR(inode);
-	err = mmapdev_resize(inode, initial->size);
+	err = mmapdev_resize(inode, initial->size, NULL);
 	if (!err)
 		err = mmapdev_node_create(inode, initial->name,
 					  mmapdev_node_mode, GLOBAL_ROOT_UID,

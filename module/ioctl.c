@@ -51,7 +51,7 @@ static int set_size(struct file *file, void __user *arg)
 		return -EINVAL;
 	if (size.size > inode->i_sb->s_maxbytes)
 		return -EFBIG;
-	return mmapdev_resize(inode, size.size);
+	return mmapdev_resize(inode, size.size, file);
 }
 
 static int get_stats(struct inode *inode, void __user *arg)

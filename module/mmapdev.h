@@ -302,7 +302,7 @@ int mmapdev_parse_size(const char *val, size_t len, unsigned long *bytes);
 extern const struct kernel_param_ops mmapdev_mode_ops;
 
 /* resize.c: moving the end of file. */
-int mmapdev_resize(struct inode *inode, loff_t size);
+int mmapdev_resize(struct inode *inode, loff_t size, const struct file *file);
 void mmapdev_set_size(struct inode *inode, loff_t size);
 void mmapdev_cut_off(struct inode *inode, loff_t size);
 void mmapdev_zero_eof_tail(struct inode *inode);

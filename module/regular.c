@@ -39,12 +39,13 @@ static int regular_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 {
 	struct inode *regular = d_inode(dentry);
 	struct inode *inode = regular->i_mapping->host;
+	struct file *file = attr->ia_valid & ATTR_FILE ? attr->ia_file : NULL;
 	int err = setattr_prepare(idmap, dentry, attr);
 
-	if (attr->ia_valid & ATTR_FILE && mmapdev_file_dead(attr->ia_file))
+	if (file && mmapdev_file_dead(file))
 		err = -EIO;
 	if (!err && attr->ia_valid & ATTR_SIZE)
-		err = mmapdev_resize(inode, attr->ia_size);
+		err = mmapdev_resize(inode, attr->ia_size, file);
 	if (err)
 		return err;
 	/* A write would have to drop these; nobody needs them here. */

@@ -180,16 +180,18 @@ static int shrink_prepare(struct inode *inode, loff_t size)
  * mmapdev_resize - set the end of file
  * @inode: the object
  * @size: bytes from the start
+ * @file: by which it is asked for, or NULL
  *
  * Mapped pages past the new end give SIGBUS from now on, private copies
  * included; pages before it and new ones are usable at once.
  *
  * Context: Takes i_rwsem, the store's lock and invalidate_lock; may sleep.
  * Return: 0; -EFBIG if the size is over the object's or the process's limit
- *	(RLIMIT_FSIZE, with SIGXFSZ); of a durable object, -ENOMEM, -ENOSPC or an
+ *	(RLIMIT_FSIZE, with SIGXFSZ); -EIO if @file is from before a power cut; of a
+ *	durable object, -ENOMEM, -ENOSPC or an
  *	error of its store, with nothing changed.
  */
-int mmapdev_resize(struct inode *inode, loff_t size)
+int mmapdev_resize(struct inode *inode, loff_t size, const struct file *file)
 {
 	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
 	struct address_space *mapping = inode->i_mapping;
@@ -201,6 +203,8 @@ int mmapdev_resize(struct inode *inode, loff_t size)
 	err = inode_newsize_ok(inode, size);
 	if (!err && store && size > store->capacity)
 		err = -EFBIG;
+	if (file && mmapdev_file_dead(file))	/* a cut came before us */
+		err = -EIO;
 	if (err)
 		goto out;
 	err = mmapdev_store_lock(inode);

@@ -336,6 +336,64 @@ TEST_F(crash, touches_that_wait_meanwhile_give_sigbus_and_change_nothing)
 	}
 }
 
+struct waiting {
+	const struct durable *d;
+	struct object source;
+};
+
+/* Write from a page that is held as it is loaded: nobody else changes the object. */
+static int write_slowly(void *arg, struct turn *t)
+{
+	const struct waiting *w = arg;
+	size_t page = getpagesize();
+	void *p = object_map(&w->source, page, PROT_READ, MAP_SHARED);
+
+	if (p == MAP_FAILED || turn_done(t) || turn_wait(t))
+		return 1;
+	return pwrite(w->d->fd, p, page, 0) == (ssize_t)page ? 0 : 2;
+}
+
+static int cut_power(void *arg, struct turn *t)
+{
+	const struct waiting *w = arg;
+
+	(void)t;
+	return crash_call(w->d->fd, 0) < 0;
+}
+
+static int truncate_all(void *arg, struct turn *t)
+{
+	const struct waiting *w = arg;
+
+	(void)t;
+	return ftruncate(w->d->fd, 0) && errno != EIO;
+}
+
+/* It was called before the cut: after it, nothing of it may happen. */
+TEST_F(crash, truncation_that_waits_meanwhile_changes_nothing)
+{
+	struct waiting w = { .d = &self->d, .source = object_open(MMAPDEV) };
+
+	ASSERT_EQ(0, object_resize(&w.source, getpagesize()));
+	for (int i = 0; i < 3; i++) {
+		struct child cut, truncation;
+		struct hold h;
+
+		ASSERT_EQ(0, hold_start(&h, w.source.fd,
+					MMAPDEV_EVENT_FAULT_READ, 200,
+					write_slowly, &w));
+		cut = child_start(cut_power, &w);
+		usleep(50000);
+		truncation = child_start(truncate_all, &w);
+		EXPECT_EQ(0, hold_end(&h));
+		EXPECT_EQ(0, child_end(&cut));
+		EXPECT_EQ(0, child_end(&truncation));
+		ASSERT_EQ(0, durable_revive(&self->d));
+		EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+	}
+	object_close(&w.source);
+}
+
 /* After a revert they go on: what is stored was stored after the cut. */
 TEST_F(crash, touches_that_wait_meanwhile_go_on_after_a_revert)
 {

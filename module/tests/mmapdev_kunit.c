@@ -66,11 +66,12 @@ static void resize_refuses_what_is_too_large(struct kunit *test)
 {
 	struct inode *inode = test->priv;
 
-	KUNIT_ASSERT_EQ(test, mmapdev_resize(inode, 5000), 0);
-	KUNIT_EXPECT_EQ(test, mmapdev_resize(inode, MAX_LFS_FILESIZE), -EFBIG);
+	KUNIT_ASSERT_EQ(test, mmapdev_resize(inode, 5000, NULL), 0);
+	KUNIT_EXPECT_EQ(test, mmapdev_resize(inode, MAX_LFS_FILESIZE, NULL),
+			-EFBIG);
 	KUNIT_EXPECT_EQ(test, i_size_read(inode), 5000);
-	KUNIT_EXPECT_EQ(test, mmapdev_resize(inode, inode->i_sb->s_maxbytes),
-			0);
+	KUNIT_EXPECT_EQ(test, mmapdev_resize(inode, inode->i_sb->s_maxbytes,
+					     NULL), 0);
 }
 
 static struct kunit_case object_cases[] = {

@@ -204,14 +204,14 @@ static void shrinking_is_undone_unless_synced(struct kunit *test)
 
 	fill(test, 5, 'a');
 	KUNIT_EXPECT_EQ(test, mmapdev_sync(inode, 0, LLONG_MAX), 0);
-	KUNIT_ASSERT_EQ(test, mmapdev_resize(inode, PAGE_SIZE), 0);
-	KUNIT_ASSERT_EQ(test, mmapdev_resize(inode, SIZE), 0);
+	KUNIT_ASSERT_EQ(test, mmapdev_resize(inode, PAGE_SIZE, NULL), 0);
+	KUNIT_ASSERT_EQ(test, mmapdev_resize(inode, SIZE, NULL), 0);
 	KUNIT_EXPECT_FALSE(test, mmapdev_store_has(store_of(test), 5));
 	KUNIT_EXPECT_EQ(test, byte(test, 5), 0);
 	cut(test);
 	KUNIT_EXPECT_EQ(test, i_size_read(inode), SIZE);
 	KUNIT_EXPECT_EQ(test, byte(test, 5), 'a');
-	KUNIT_ASSERT_EQ(test, mmapdev_resize(inode, PAGE_SIZE), 0);
+	KUNIT_ASSERT_EQ(test, mmapdev_resize(inode, PAGE_SIZE, NULL), 0);
 	KUNIT_EXPECT_EQ(test, mmapdev_sync(inode, 0, LLONG_MAX), 0);
 	cut(test);
 	KUNIT_EXPECT_EQ(test, i_size_read(inode), PAGE_SIZE);
@@ -226,8 +226,8 @@ static void hole_under_a_reservation_stays_a_hole(struct kunit *test)
 
 	fill(test, 5, 'a');
 	KUNIT_EXPECT_EQ(test, mmapdev_sync(inode, 0, LLONG_MAX), 0);
-	KUNIT_ASSERT_EQ(test, mmapdev_resize(inode, PAGE_SIZE), 0);
-	KUNIT_ASSERT_EQ(test, mmapdev_resize(inode, SIZE), 0);
+	KUNIT_ASSERT_EQ(test, mmapdev_resize(inode, PAGE_SIZE, NULL), 0);
+	KUNIT_ASSERT_EQ(test, mmapdev_resize(inode, SIZE, NULL), 0);
 	KUNIT_ASSERT_EQ(test, mmapdev_store_lock(inode), 0);
 	filemap_invalidate_lock(inode->i_mapping);
 	KUNIT_EXPECT_EQ(test, mmapdev_store_reserve_spare(store, 5, GFP_KERNEL),
