@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Pages that a flush has replaced in an image in memory are kept for the next stores:
- * who commits again and again dirties about as many each time.
+ * a program that commits again and again dirties about as many each time.
  *
  * They stay in the limits, and go before anybody is refused a page or the OOM killer is
  * called, and once a second in any case.
@@ -18,7 +18,7 @@
 
 #define LIFETIME	HZ
 
-/* Stores with some. Whoever holds the lock waits for nothing but the processor. */
+/* Stores with some. The holder of the lock waits for nothing but the processor. */
 static LIST_HEAD(stores);
 static DEFINE_MUTEX(stores_lock);
 static atomic_long_t all = ATOMIC_LONG_INIT(0);

@@ -471,7 +471,7 @@ static int clean_store(struct run *r)
 	return time_stores(r, &m, map);
 }
 
-/* What who commits again and again sees: there is a commit before it to each page. */
+/* As a program sees it that commits again and again: each page was in a commit. */
 static int clean_store_again(struct run *r)
 {
 	struct memory m;
