@@ -357,7 +357,8 @@ int mmapdev_store_lock(struct inode *inode);
 void mmapdev_store_unlock(struct inode *inode);
 void mmapdev_store_error(struct mmapdev_store *store, int err);
 int mmapdev_store_init(struct mmapdev_store *store,
-		       const struct mmapdev_store_ops *ops);
+		       const struct mmapdev_store_ops *ops, loff_t size,
+		       loff_t capacity);
 void mmapdev_store_empty(struct mmapdev_store *store);
 void mmapdev_store_free(struct mmapdev_store *store);
 

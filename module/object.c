@@ -268,7 +268,6 @@ struct inode *mmapdev_object_create_durable(struct mmapdev_store *store)
 	object = mmapdev_object_of(inode);
 	object->store = store;
 	store->inode = inode;
-	store->end = store->size;
 	inode->i_size = store->size;
 	inode->i_mapping->a_ops = &mmapdev_durable_aops;
 	/* Else the kernel's flusher passes it by. */

@@ -262,11 +262,14 @@ void mmapdev_store_error(struct mmapdev_store *store, int err)
  * mmapdev_store_init - a store with nothing pending
  * @store: the store
  * @ops: its image
+ * @size: of its image, and so of the object to come
+ * @capacity: the largest size that its image can have
  *
  * Return: 0; -ENOMEM. mmapdev_user_put() of its user undoes it.
  */
 int mmapdev_store_init(struct mmapdev_store *store,
-		       const struct mmapdev_store_ops *ops)
+		       const struct mmapdev_store_ops *ops, loff_t size,
+		       loff_t capacity)
 {
 	struct mmapdev_user *user = mmapdev_user_get();
 
@@ -274,6 +277,9 @@ int mmapdev_store_init(struct mmapdev_store *store,
 		return PTR_ERR(user);
 	store->user = user;
 	store->ops = ops;
+	store->size = size;
+	store->end = size;
+	store->capacity = capacity;
 	mutex_init(&store->lock);
 	xa_init_flags(&store->pending, XA_FLAGS_ACCOUNT);
 	mt_init_flags(&store->holes, MT_FLAGS_USE_RCU);

@@ -368,25 +368,26 @@ void mmapdev_file_image_close(struct file_store *file)
  */
 struct mmapdev_store *mmapdev_file_store(int fd)
 {
-	struct file_store *store;
 	struct file *file = open_image(fd);
-	struct inode *inode;
+	struct file_store *store;
+	struct inode *host;
+	loff_t size;
 
 	if (IS_ERR(file))
 		return ERR_CAST(file);
+	host = file->f_mapping->host;
+	size = i_size_read(host);
 	store = kvzalloc(sizeof(*store), GFP_KERNEL_ACCOUNT);
 	if (!store)
 		goto err_put;
-	if (mmapdev_store_init(&store->store, &file_ops))
+	if (mmapdev_store_init(&store->store, &file_ops, size,
+			       S_ISBLK(host->i_mode) ? size :
+			       min_t(loff_t, host->i_sb->s_maxbytes,
+				     MMAPDEV_MAX_SIZE)))
 		goto err_free;
 	store->file = file;
 	if (mmapdev_file_worker_start(store))
 		goto err_user;
-	inode = file->f_mapping->host;
-	store->store.size = i_size_read(inode);
-	store->store.capacity = S_ISBLK(inode->i_mode) ? store->store.size :
-				min_t(loff_t, inode->i_sb->s_maxbytes,
-				      MMAPDEV_MAX_SIZE);
 	return &store->store;
 
 err_user:

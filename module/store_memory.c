@@ -178,12 +178,11 @@ struct mmapdev_store *mmapdev_memory_store(loff_t size)
 
 	if (!memory)
 		return ERR_PTR(-ENOMEM);
-	if (mmapdev_store_init(&memory->store, &memory_ops)) {
+	if (mmapdev_store_init(&memory->store, &memory_ops, size,
+			       MMAPDEV_MAX_SIZE)) {
 		kfree(memory);
 		return ERR_PTR(-ENOMEM);
 	}
-	memory->store.size = size;
-	memory->store.capacity = MMAPDEV_MAX_SIZE;
 	xa_init_flags(&memory->image, XA_FLAGS_ACCOUNT);
 	return &memory->store;
 }

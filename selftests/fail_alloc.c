@@ -111,6 +111,30 @@ TEST_F(fail_alloc, object_that_is_refused_is_enomem)
 	EXPECT_EQ(self->objects, device_total("objects"));
 }
 
+TEST_F(fail_alloc, object_that_is_refused_leaves_its_stores_file_alone)
+{
+	struct mmapdev_create want = {
+		.store = MMAPDEV_STORE_FILE,
+		.flags = O_RDWR | O_CLOEXEC,
+		.fd = memfd_create("store", MFD_CLOEXEC),
+	};
+	unsigned long start, end;
+	struct stat st;
+
+	ASSERT_LE(0, want.fd);
+	ASSERT_EQ(0, ftruncate(want.fd, 5000));
+	ASSERT_EQ(0, function_code("new_inode", &start, &end));
+	ASSERT_EQ(0, refuse_below(&self->knobs, REFUSE_SLAB, start, end));
+	ASSERT_EQ(0, refuse_next(&self->knobs, REFUSE_SLAB, 1));
+	EXPECT_EQ(-1, ioctl(self->o.fd, MMAPDEV_IOC_CREATE, &want));
+	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_EQ(0, refuse_left(REFUSE_SLAB));
+	EXPECT_EQ(self->objects, device_total("objects"));
+	ASSERT_EQ(0, fstat(want.fd, &st));
+	EXPECT_EQ(5000, st.st_size);
+	close(want.fd);
+}
+
 #define MANY	8192
 
 /*
