@@ -368,7 +368,9 @@ long mmapdev_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 	default:
 		return -EOPNOTSUPP;
 	}
-	inode_lock(inode);
+	err = mmapdev_lock(inode);
+	if (err)
+		return err;
 	err = mmapdev_store_lock(inode);
 	if (err)
 		goto out;

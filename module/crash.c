@@ -193,7 +193,9 @@ int mmapdev_crash(struct inode *inode, u32 flags, u64 *lost)
 
 	if (!object->store)
 		return -EOPNOTSUPP;
-	inode_lock(inode);
+	err = mmapdev_lock(inode);
+	if (err)
+		return err;
 	err = mmapdev_store_lock(inode);
 	if (err) {
 		inode_unlock(inode);

@@ -60,25 +60,47 @@ static const struct super_operations regular_super_ops = {
 	.statfs		= regular_statfs,
 };
 
+/* The object of a name, with a reference, or NULL. */
+static struct inode *find_named(const struct qstr *name)
+{
+	struct inode *inode;
+
+	mutex_lock(&mmapdev_nodes_lock);
+	inode = mmapdev_node_find(name->name, name->len);
+	if (inode)
+		ihold(inode);
+	mutex_unlock(&mmapdev_nodes_lock);
+	return inode;
+}
+
 /*
- * A name that is not there leaves no dentry behind, since it may come; one
- * that is there leaves when it is taken away (mmapdev_regular_forget()), which
- * mmapdev_nodes_lock keeps from happening in between.
+ * A name that is not there leaves no dentry behind, since it may come; one that is
+ * there leaves when it is taken away: mmapdev_regular_forget() comes after that.
  */
 static struct dentry *dir_lookup(struct inode *dir, struct dentry *dentry,
 				 unsigned int flags)
 {
-	struct inode *regular = ERR_PTR(-ENOENT);
-	struct inode *inode;
+	struct inode *inode = find_named(&dentry->d_name);
+	struct inode *regular;
+	bool there;
 
+	if (!inode)
+		return ERR_PTR(-ENOENT);
+	regular = mmapdev_regular_get(dir->i_sb, inode);
+	if (IS_ERR(regular)) {
+		iput(inode);
+		return ERR_CAST(regular);
+	}
 	mutex_lock(&mmapdev_nodes_lock);
-	inode = mmapdev_node_find(dentry->d_name.name, dentry->d_name.len);
-	if (inode)
-		regular = mmapdev_regular_get(dir->i_sb, inode);
-	if (!IS_ERR(regular))
+	there = mmapdev_node_find(dentry->d_name.name, dentry->d_name.len) ==
+		inode;
+	if (there)
 		d_add(dentry, regular);
 	mutex_unlock(&mmapdev_nodes_lock);
-	return IS_ERR(regular) ? ERR_CAST(regular) : NULL;
+	if (!there)
+		iput(regular);
+	iput(inode);
+	return there ? NULL : ERR_PTR(-ENOENT);
 }
 
 /* Positions 0 and 1 are the dots, then come minors. */

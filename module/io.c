@@ -172,7 +172,9 @@ ssize_t mmapdev_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	ssize_t done = 0;
 	ssize_t ret;
 
-	inode_lock(inode);
+	ret = mmapdev_lock(inode);
+	if (ret)
+		return ret;
 	if (mmapdev_file_dead(iocb->ki_filp))
 		ret = -EIO;
 	else

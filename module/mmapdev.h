@@ -15,11 +15,16 @@
  *         other objects' folio lock	(ahead: of anonymous objects only)
  *           mapping->i_mmap_rwsem	(ahead: which mappings are locked)
  *
- *   regular file's or directory's i_rwsem	(core: truncate, chmod, look-up)
- *     mmapdev_nodes_lock		(node: names; filesystem: look-up)
- *       inode->i_rwsem			(io: write; seek, resize, allocate, regular)
- *         mm->mmap_lock		(io: faulting in a write's source)
- *         mapping->invalidate_lock	(resize, allocate, as above)
+ *   node.c's naming_lock			(node: a name comes or goes)
+ *     the core's locks of devices, of /dev and of paths
+ *     mmapdev_nodes_lock		(node, filesystem: look-up; regular: chmod)
+ *       inode->i_lock			(node, regular: the regular file's inode)
+ *
+ *   regular file's i_rwsem		(core: truncate, chmod)
+ *     mmapdev_nodes_lock		(as above)
+ *     inode->i_rwsem			(io: write; seek, resize, allocate, crash)
+ *       mm->mmap_lock			(io: faulting in a write's source)
+ *       mapping->invalidate_lock	(resize, allocate, as above)
  *
  *   inode->i_rwsem
  *     store->lock			(resize, allocate, crash, seek; unsynced)
@@ -91,8 +96,9 @@ struct mmapdev_counters {
 /**
  * struct mmapdev_object - memory that files and mappings share
  * @counters: this object's events, per CPU
- * @regular: the inode of its regular file while there is one; i_rwsem and i_lock
- * @node: its named device, or NULL; mmapdev_nodes_lock
+ * @regular: the inode of its regular file while there is one; i_lock
+ * @node: its named device, or NULL; mmapdev_nodes_lock, and node.c's naming_lock to
+ *	write it
  * @store: what is behind a durable object, or NULL
  * @cuts: power cuts so far; i_rwsem and invalidate_lock
  * @dead: files from before this power cut are dead; as @cuts
@@ -234,6 +240,21 @@ struct mmapdev_store_ops {
 static inline struct mmapdev_object *mmapdev_object_of(const struct inode *inode)
 {
 	return container_of(inode, struct mmapdev_object, inode);
+}
+
+/**
+ * mmapdev_lock - take an object's i_rwsem for writing
+ * @inode: the object
+ *
+ * A write that waits for its source to come, from a file system that can hang, holds
+ * it: so a task that waits must be able to be killed.
+ *
+ * Context: May sleep. inode_unlock() undoes it.
+ * Return: 0; -EINTR if killed.
+ */
+static inline int mmapdev_lock(struct inode *inode)
+{
+	return down_write_killable(&inode->i_rwsem);
 }
 
 /**

@@ -36,6 +36,12 @@ struct mmapdev_node {
 	kgid_t gid;
 };
 
+/*
+ * Names come and go one at a time. That can wait for a task that reads /dev, while
+ * looking one up must not.
+ */
+static DEFINE_MUTEX(naming_lock);
+
 /* Protects nodes, and each object's node. */
 DEFINE_MUTEX(mmapdev_nodes_lock);
 static DEFINE_XARRAY_ALLOC(nodes);	/* by minor */
@@ -156,6 +162,12 @@ struct inode *mmapdev_node_inode(struct device *dev)
 	return dev->type == &node_type ? node_of(dev)->inode : NULL;
 }
 
+/* Its object has no name before the device is there. */
+static bool is_named(struct mmapdev_node *node)
+{
+	return mmapdev_object_of(node->inode)->node == node;
+}
+
 /**
  * mmapdev_node_find - the object of a name
  * @name: text, which need not end where the name does
@@ -174,7 +186,7 @@ struct inode *mmapdev_node_find(const char *name, size_t len)
 	xa_for_each(&nodes, minor, node) {
 		const char *has = dev_name(&node->dev);
 
-		if (!strncmp(has, name, len) && !has[len])
+		if (is_named(node) && !strncmp(has, name, len) && !has[len])
 			return node->inode;
 	}
 	return NULL;
@@ -195,6 +207,8 @@ struct inode *mmapdev_node_next(unsigned long *minor, char *name)
 	lockdep_assert_held(&mmapdev_nodes_lock);
 
 	node = xa_find(&nodes, minor, ULONG_MAX, XA_PRESENT);
+	while (node && !is_named(node))
+		node = xa_find_after(&nodes, minor, ULONG_MAX, XA_PRESENT);
 	if (!node)
 		return NULL;
 	strscpy(name, dev_name(&node->dev), MMAPDEV_NAME_SIZE);
@@ -264,13 +278,15 @@ bool mmapdev_node_name_valid(const char *name)
 	return strspn(name, name_characters) == len;
 }
 
-/* Give the object's regular file what the node has. */
+/* Give the object and its regular file what the node has. */
 static void node_own(struct mmapdev_node *node)
 {
 	struct inode *inode = node->inode;
 	struct inode *regular;
 
-	inode_lock(inode);
+	lockdep_assert_held(&mmapdev_nodes_lock);
+
+	spin_lock(&inode->i_lock);
 	inode->i_mode = S_IFREG | node->mode;
 	inode->i_uid = node->uid;
 	inode->i_gid = node->gid;
@@ -281,19 +297,19 @@ static void node_own(struct mmapdev_node *node)
 		regular->i_uid = inode->i_uid;
 		regular->i_gid = inode->i_gid;
 	}
-	inode_unlock(inode);
+	spin_unlock(&inode->i_lock);
 }
 
-static int node_add(struct mmapdev_node *node)
+/* Let the device be opened, if the name is free. */
+static int node_number(struct mmapdev_node *node)
 {
-	struct mmapdev_object *object = mmapdev_object_of(node->inode);
 	const char *name = dev_name(&node->dev);
 	u32 minor;
 	int err;
 
 	lockdep_assert_held(&mmapdev_nodes_lock);
 
-	if (object->node)
+	if (mmapdev_object_of(node->inode)->node)
 		return -EBUSY;
 	if (mmapdev_node_find(name, strlen(name)))
 		return -EEXIST;
@@ -303,14 +319,44 @@ static int node_add(struct mmapdev_node *node)
 	if (err < 0)
 		return err == -EBUSY ? -ENOSPC : err;
 	node->dev.devt = MKDEV(MAJOR(first_devt), minor);
+	ihold(node->inode);
+	return 0;
+}
+
+/* Let the device be opened no more: the reference to its object is the caller's. */
+static void node_hide(struct mmapdev_node *node)
+{
+	mutex_lock(&mmapdev_nodes_lock);
+	xa_erase(&nodes, MINOR(node->dev.devt));
+	mmapdev_object_of(node->inode)->node = NULL;
+	mutex_unlock(&mmapdev_nodes_lock);
+}
+
+/* By the time that others are told of the device, all of it is there. */
+static int node_add(struct mmapdev_node *node)
+{
+	int err;
+
+	lockdep_assert_held(&naming_lock);
+
+	mutex_lock(&mmapdev_nodes_lock);
+	err = node_number(node);
+	mutex_unlock(&mmapdev_nodes_lock);
+	if (err)
+		return err;
+	dev_set_uevent_suppress(&node->dev, true);
 	err = device_add(&node->dev);
 	if (err) {
-		xa_erase(&nodes, minor);
+		node_hide(node);
+		iput(node->inode);
 		return err;
 	}
-	object->node = node;
-	ihold(node->inode);
+	mutex_lock(&mmapdev_nodes_lock);
+	mmapdev_object_of(node->inode)->node = node;
 	node_own(node);
+	mutex_unlock(&mmapdev_nodes_lock);
+	dev_set_uevent_suppress(&node->dev, false);
+	kobject_uevent(&node->dev.kobj, KOBJ_ADD);
 	return 0;
 }
 
@@ -347,9 +393,9 @@ int mmapdev_node_create(struct inode *inode, const char *name, umode_t mode,
 	node->gid = gid;
 	err = dev_set_name(&node->dev, "%s", name);
 	if (!err) {
-		mutex_lock(&mmapdev_nodes_lock);
+		mutex_lock(&naming_lock);
 		err = node_add(node);
-		mutex_unlock(&mmapdev_nodes_lock);
+		mutex_unlock(&naming_lock);
 	}
 	if (err)
 		put_device(&node->dev);
@@ -361,10 +407,9 @@ static struct inode *node_del(struct mmapdev_node *node)
 {
 	struct inode *inode = node->inode;
 
-	lockdep_assert_held(&mmapdev_nodes_lock);
+	lockdep_assert_held(&naming_lock);
 
-	xa_erase(&nodes, MINOR(node->dev.devt));
-	mmapdev_object_of(inode)->node = NULL;
+	node_hide(node);
 	device_del(&node->dev);
 	put_device(&node->dev);
 	return inode;
@@ -385,13 +430,13 @@ int mmapdev_node_remove(struct inode *inode)
 
 	if (IS_ERR(mount))
 		return PTR_ERR(mount);
-	mutex_lock(&mmapdev_nodes_lock);
-	node = mmapdev_object_of(inode)->node;
+	mutex_lock(&naming_lock);
+	node = mmapdev_object_of(inode)->node;	/* which nobody else changes now */
 	if (node) {
 		node_del(node);
 		mmapdev_regular_forget(inode);
 	}
-	mutex_unlock(&mmapdev_nodes_lock);
+	mutex_unlock(&naming_lock);
 	mmapdev_filesystem_unpin();
 	if (!node)
 		return -ENOENT;
@@ -437,10 +482,10 @@ void mmapdev_node_exit(void)
 	struct mmapdev_node *node;
 	unsigned long minor;
 
-	mutex_lock(&mmapdev_nodes_lock);
+	mutex_lock(&naming_lock);
 	xa_for_each(&nodes, minor, node)
 		iput(node_del(node));
-	mutex_unlock(&mmapdev_nodes_lock);
+	mutex_unlock(&naming_lock);
 	cdev_del(&cdev);
 	class_unregister(&node_class);
 	unregister_chrdev_region(first_devt, MAX_NODES);

@@ -50,10 +50,10 @@ static int regular_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 		return err;
 	/* A write would have to drop these; nobody needs them here. */
 	attr->ia_mode &= ~(S_ISUID | S_ISGID);
+	mutex_lock(&mmapdev_nodes_lock);	/* a name to come sets them, too */
 	setattr_copy(idmap, regular, attr);
-	inode_lock(inode);
 	setattr_copy(idmap, inode, attr);
-	inode_unlock(inode);
+	mutex_unlock(&mmapdev_nodes_lock);
 	return 0;
 }
 
@@ -69,10 +69,7 @@ static struct inode *regular_make(struct super_block *sb, struct inode *inode)
 	if (!regular)
 		return NULL;
 	regular->i_ino = inode->i_ino;
-	regular->i_mode = inode->i_mode;
-	regular->i_uid = inode->i_uid;
-	regular->i_gid = inode->i_gid;
-	regular->i_size = i_size_read(inode);
+	regular->i_mode = S_IFREG;
 	regular->i_op = &regular_inode_ops;
 	regular->i_fop = &mmapdev_regular_fops;
 	/*
@@ -88,14 +85,43 @@ static struct inode *regular_make(struct super_block *sb, struct inode *inode)
 	return regular;
 }
 
-/* Also under i_lock, for those who must not take i_rwsem. */
-static void set_regular(struct inode *inode, struct inode *regular)
+/* The one that there is, unless it is about to be evicted. */
+static struct inode *grab_regular(struct inode *inode)
 {
-	lockdep_assert_held_write(&inode->i_rwsem);
+	struct inode *regular = mmapdev_object_of(inode)->regular;
+
+	lockdep_assert_held(&inode->i_lock);
+
+	return regular ? igrab(regular) : NULL;
+}
+
+static struct inode *find_regular(struct inode *inode)
+{
+	struct inode *regular;
 
 	spin_lock(&inode->i_lock);
-	mmapdev_object_of(inode)->regular = regular;
+	regular = grab_regular(inode);
 	spin_unlock(&inode->i_lock);
+	return regular;
+}
+
+/* Let one that was made be the object's, if there is none by now: return that. */
+static struct inode *add_regular(struct inode *inode, struct inode *made)
+{
+	struct inode *regular;
+
+	spin_lock(&inode->i_lock);
+	regular = grab_regular(inode);
+	if (!regular) {
+		/* A task that changes them after this finds it. */
+		made->i_mode = inode->i_mode;
+		made->i_uid = inode->i_uid;
+		made->i_gid = inode->i_gid;
+		i_size_write(made, i_size_read(inode));
+		mmapdev_object_of(inode)->regular = made;
+	}
+	spin_unlock(&inode->i_lock);
+	return regular ?: made;
 }
 
 /**
@@ -103,60 +129,55 @@ static void set_regular(struct inode *inode, struct inode *regular)
  * @sb: mmapdev's filesystem, which stays mounted
  * @inode: the object
  *
- * Context: Takes i_rwsem; may sleep.
+ * Context: May sleep, but waits for nobody who uses the object.
  * Return: The inode with a reference; ERR_PTR(-ENOMEM).
  */
 struct inode *mmapdev_regular_get(struct super_block *sb, struct inode *inode)
 {
-	struct mmapdev_object *object = mmapdev_object_of(inode);
-	struct inode *regular = NULL;
+	struct inode *regular = find_regular(inode);
+	struct inode *made;
 
-	inode_lock(inode);
-	if (object->regular)
-		regular = igrab(object->regular);
-	if (!regular) {	/* or it is about to be evicted */
-		regular = regular_make(sb, inode);
-		set_regular(inode, regular);
-	}
-	inode_unlock(inode);
-	return regular ?: ERR_PTR(-ENOMEM);
+	if (regular)
+		return regular;
+	made = regular_make(sb, inode);
+	if (!made)
+		return ERR_PTR(-ENOMEM);
+	regular = add_regular(inode, made);
+	if (regular != made)
+		iput(made);
+	return regular;
 }
 
 /**
  * mmapdev_regular_evict - the last user of a regular file's inode is gone
  * @regular: the inode
  *
- * Context: Takes the object's i_rwsem; may sleep.
+ * Context: May sleep.
  */
 void mmapdev_regular_evict(struct inode *regular)
 {
 	struct inode *inode = regular->i_mapping->host;
 	struct mmapdev_object *object = mmapdev_object_of(inode);
 
-	inode_lock(inode);
+	spin_lock(&inode->i_lock);
 	if (object->regular == regular)
-		set_regular(inode, NULL);
-	inode_unlock(inode);
+		object->regular = NULL;
+	spin_unlock(&inode->i_lock);
 	regular->i_mapping = &regular->i_data;
 	iput(inode);
 }
 
 /**
  * mmapdev_regular_forget - let no path lead to an object any more
- * @inode: the object
+ * @inode: the object, which nobody can look up any more
  *
  * Context: The filesystem is pinned; may sleep.
  */
 void mmapdev_regular_forget(struct inode *inode)
 {
-	struct mmapdev_object *object = mmapdev_object_of(inode);
-	struct inode *regular = NULL;
+	struct inode *regular = find_regular(inode);
 	struct dentry *dentry;
 
-	inode_lock(inode);
-	if (object->regular)
-		regular = igrab(object->regular);
-	inode_unlock(inode);
 	if (!regular)
 		return;
 	/* Not d_drop(): what is mounted on the path could not be unmounted any more. */

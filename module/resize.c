@@ -111,16 +111,17 @@ static void split_across(struct inode *inode, loff_t size)
  */
 void mmapdev_set_size(struct inode *inode, loff_t size)
 {
-	struct inode *regular = mmapdev_object_of(inode)->regular;
-	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
+	struct mmapdev_object *object = mmapdev_object_of(inode);
 
 	lockdep_assert_held_write(&inode->i_rwsem);
 
 	i_size_write(inode, size);
-	if (store)
-		WRITE_ONCE(store->end, size);
-	if (regular)
-		i_size_write(regular, size);
+	if (object->store)
+		WRITE_ONCE(object->store->end, size);
+	spin_lock(&inode->i_lock);
+	if (object->regular)
+		i_size_write(object->regular, size);
+	spin_unlock(&inode->i_lock);
 }
 
 /**
@@ -187,9 +188,9 @@ static int shrink_prepare(struct inode *inode, loff_t size)
  *
  * Context: Takes i_rwsem, the store's lock and invalidate_lock; may sleep.
  * Return: 0; -EFBIG if the size is over the object's or the process's limit
- *	(RLIMIT_FSIZE, with SIGXFSZ); -EIO if @file is from before a power cut; of a
- *	durable object, -ENOMEM, -ENOSPC or an
- *	error of its store, with nothing changed.
+ *	(RLIMIT_FSIZE, with SIGXFSZ); -EIO if @file is from before a power cut;
+ *	-EINTR if killed; of a durable object, -ENOMEM, -ENOSPC or an error of its
+ *	store, with nothing changed.
  */
 int mmapdev_resize(struct inode *inode, loff_t size, const struct file *file)
 {
@@ -198,7 +199,9 @@ int mmapdev_resize(struct inode *inode, loff_t size, const struct file *file)
 	loff_t old;
 	int err;
 
-	inode_lock(inode);
+	err = mmapdev_lock(inode);
+	if (err)
+		return err;
 	old = i_size_read(inode);
 	err = inode_newsize_ok(inode, size);
 	if (!err && store && size > store->capacity)

@@ -90,7 +90,8 @@ loff_t mmapdev_llseek(struct file *file, loff_t offset, int whence)
 	if (whence != SEEK_DATA && whence != SEEK_HOLE)
 		return generic_file_llseek_size(file, offset, whence, max,
 						i_size_read(inode));
-	inode_lock(inode);
+	if (mmapdev_lock(inode))
+		return -EINTR;
 	if (mmapdev_store_lock(inode)) {
 		offset = -EINTR;
 	} else {
