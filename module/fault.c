@@ -8,6 +8,7 @@
 #include <linux/pagemap.h>
 
 #include "compat.h"
+#include "steps.h"
 #include "trace.h"
 
 static enum mmapdev_event fault_kind(const struct vm_fault *vmf)
@@ -41,17 +42,16 @@ static struct folio *cow_source(struct vm_fault *vmf, struct inode *inode)
  * before 6.18 maps it by one PMD, so that what is past EOF can be touched. It
  * maps by pages where there is a page table. Is one needed, and missing?
  *
- * Asked with invalidate_lock held, so that EOF does not come to lie in the folio
- * before it is mapped.
+ * Asked with invalidate_lock held, so that EOF neither comes to lie in the folio before
+ * it is mapped, nor leaves it: then others map it by one PMD, and there is no room for
+ * a table.
  */
 static bool lacks_table(struct vm_fault *vmf, struct inode *inode)
 {
 	pgoff_t end = DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE);
 	pgoff_t last = vmf->pgoff | ((PMD_SIZE >> PAGE_SHIFT) - 1);
 
-	return pmd_none(*vmf->pmd) && last >= end && end &&
-	       xa_get_order(&inode->i_mapping->i_pages, end - 1) >=
-	       PMD_SHIFT - PAGE_SHIFT;
+	return pmd_none(*vmf->pmd) && last >= end && mmapdev_end_is_inside(inode);
 }
 
 /* It makes the page table on its way to the address: 0, or -ENOMEM. */
@@ -77,7 +77,10 @@ static vm_fault_t fault_page(struct vm_fault *vmf, struct inode *inode)
 	if (vmf->cow_page) {
 		folio = cow_source(vmf, inode);
 	} else {
-		if (lacks_table(vmf, inode) && make_table(vmf))
+		bool table = lacks_table(vmf, inode);
+
+		mmapdev_step();
+		if (table && make_table(vmf))
 			return VM_FAULT_OOM;
 		ret = mmapdev_dense_fault(vmf, inode);
 		if (ret)

@@ -176,6 +176,25 @@ bool mmapdev_is_hole(struct inode *inode, pgoff_t index)
 }
 
 /**
+ * mmapdev_end_is_inside - is the end of file inside of a huge folio?
+ * @inode: the object
+ *
+ * Only if that could not be split there: see resize.c. How a folio is mapped depends on
+ * that, so that it must not change while a fault is under way.
+ *
+ * Context: Holds invalidate_lock (shared is enough) or i_rwsem.
+ * Return: Whether it is.
+ */
+bool mmapdev_end_is_inside(struct inode *inode)
+{
+	pgoff_t end = DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE);
+
+	return end % (PMD_SIZE >> PAGE_SHIFT) &&
+	       xa_get_order(&inode->i_mapping->i_pages, end - 1) >=
+	       PMD_SHIFT - PAGE_SHIFT;
+}
+
+/**
  * mmapdev_folio_get - the folio at an index, made if there is none
  * @inode: the object
  * @index: in pages

@@ -110,28 +110,15 @@ ssize_t mmapdev_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	return done;
 }
 
-/* Copy up to the end of one page, which the copy makes if there is none. */
-static ssize_t write_page(struct inode *inode, loff_t pos,
-			  struct iov_iter *from)
+/* Copy into the page at a position, which is made if there is none. */
+static ssize_t copy_to_folio(struct inode *inode, loff_t pos, size_t bytes,
+			     struct iov_iter *from)
 {
 	struct address_space *mapping = inode->i_mapping;
-	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
-	size_t bytes = min(PAGE_SIZE - offset_in_page(pos),
-			   iov_iter_count(from));
 	struct folio *folio;
 	ssize_t copied;
 	int err;
 
-	if (store && pos >= store->capacity)
-		return -ENOSPC;
-	if (store)
-		bytes = min_t(loff_t, bytes, store->capacity - pos);
-	/*
-	 * Touch the source first: it may be a mapping of this very page, and
-	 * cannot be faulted in while the page is locked.
-	 */
-	if (fault_in_iov_iter_readable(from, bytes) == bytes)
-		return -EFAULT;
 	folio = mmapdev_folio_get(inode, pos >> PAGE_SHIFT,
 				  mapping_gfp_mask(mapping));
 	if (IS_ERR(folio))
@@ -151,6 +138,36 @@ static ssize_t write_page(struct inode *inode, loff_t pos,
 	}
 	folio_unlock(folio);
 	folio_put(folio);
+	return copied;
+}
+
+/* Copy up to the end of one page. */
+static ssize_t write_page(struct inode *inode, loff_t pos,
+			  struct iov_iter *from)
+{
+	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
+	size_t bytes = min(PAGE_SIZE - offset_in_page(pos),
+			   iov_iter_count(from));
+	ssize_t copied;
+	bool inside;
+
+	if (store && pos >= store->capacity)
+		return -ENOSPC;
+	if (store)
+		bytes = min_t(loff_t, bytes, store->capacity - pos);
+	/*
+	 * Touch the source first: it may be a mapping of this very page, and
+	 * cannot be faulted in while the page is locked.
+	 */
+	if (fault_in_iov_iter_readable(from, bytes) == bytes)
+		return -EFAULT;
+	/* Else nobody minds that a write makes the object grow. */
+	inside = pos + bytes > i_size_read(inode) && mmapdev_end_is_inside(inode);
+	if (inside)
+		filemap_invalidate_lock(inode->i_mapping);
+	copied = copy_to_folio(inode, pos, bytes, from);
+	if (inside)
+		filemap_invalidate_unlock(inode->i_mapping);
 	return copied;
 }
 

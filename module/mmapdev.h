@@ -353,6 +353,7 @@ struct folio *mmapdev_folio_reserve(struct inode *inode, pgoff_t index,
 struct folio *mmapdev_folio_get(struct inode *inode, pgoff_t index, gfp_t gfp);
 int mmapdev_folio_load(struct inode *inode, struct folio *folio);
 bool mmapdev_folio_is_cached(struct inode *inode, pgoff_t index);
+bool mmapdev_end_is_inside(struct inode *inode);
 bool mmapdev_is_hole(struct inode *inode, pgoff_t index);
 extern const struct address_space_operations mmapdev_aops;
 

@@ -8,6 +8,7 @@
 
 #include <liburing.h>
 #include <linux/falloc.h>
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -15,6 +16,7 @@
 #include "child.h"
 #include "device.h"
 #include "huge.h"
+#include "steps.h"
 #include "trap.h"
 
 #define PINNED	300	/* the page that a pipe has pinned */
@@ -35,6 +37,7 @@ FIXTURE(cut) {
 	size_t page;
 	size_t huge;
 	unsigned char *p;	/* a new mapping */
+	struct knob step;
 };
 
 FIXTURE_VARIANT(cut) {
@@ -60,11 +63,26 @@ static unsigned char *map_whole(const struct object *o, size_t length)
 		MAP_FAILED : p;
 }
 
-FIXTURE_SETUP(cut)
+/* Fill the object, cut it at end with a page pinned, map it anew: 0, or -1. */
+static int cut_pinned(FIXTURE_DATA(cut) *self, size_t end)
 {
-	struct iovec vec;
+	struct iovec vec = { self->p + PINNED * self->page, self->page };
 	int ends[2];
 
+	memset(self->p, 'X', self->huge);
+	if (pipe(ends) ||
+	    vmsplice(ends[1], &vec, 1, 0) != (ssize_t)self->page ||
+	    object_resize(&self->o, end))
+		return -1;
+	close(ends[0]);
+	close(ends[1]);
+	munmap(self->p, self->huge);
+	self->p = map_whole(&self->o, self->huge);
+	return self->p == MAP_FAILED ? -1 : 0;
+}
+
+FIXTURE_SETUP(cut)
+{
 	self->page = getpagesize();
 	self->huge = huge_bytes();
 	if (!self->huge)
@@ -74,21 +92,13 @@ FIXTURE_SETUP(cut)
 	ASSERT_EQ(0, object_resize(&self->o, self->huge));
 	self->p = map_whole(&self->o, self->huge);
 	ASSERT_NE(MAP_FAILED, self->p);
-	memset(self->p, 'X', self->huge);
+	ASSERT_EQ(0, cut_pinned(self, variant->end));
 	ASSERT_EQ(1, object_stats(&self->o).fault_shared_write);
-	ASSERT_EQ(0, pipe(ends));
-	vec = (struct iovec){ self->p + PINNED * self->page, self->page };
-	ASSERT_EQ(self->page, vmsplice(ends[1], &vec, 1, 0));
-	ASSERT_EQ(0, object_resize(&self->o, variant->end));
-	close(ends[0]);
-	close(ends[1]);
-	ASSERT_EQ(0, munmap(self->p, self->huge));
-	self->p = map_whole(&self->o, self->huge);
-	ASSERT_NE(MAP_FAILED, self->p);
 }
 
 FIXTURE_TEARDOWN(cut)
 {
+	EXPECT_EQ(0, knob_restore(&self->step));
 	object_close(&self->o);
 }
 
@@ -230,6 +240,37 @@ TEST_F(cut, whole_page_is_mapped_at_once_after_growth)
 	before = object_stats(&self->o).fault_shared_write;
 	memset(self->p, 'Z', self->huge);
 	EXPECT_EQ(before + 1, object_stats(&self->o).fault_shared_write);
+}
+
+static void *touch(void *p)
+{
+	*(volatile unsigned char *)p = 'X';
+	return NULL;
+}
+
+/*
+ * The first thread to touch it finds EOF in the huge page, and the second does not: the
+ * kernel must not be asked for a page table where it has mapped the whole by then, of
+ * which it would complain in its log.
+ */
+TEST_F(cut, growth_comes_between_two_first_touches)
+{
+	size_t end = variant->end;
+
+	for (int i = 0; i < 8; i++) {
+		pthread_t first;
+
+		ASSERT_EQ(0, steps_wait(&self->step, "100000"));
+		ASSERT_EQ(0, pthread_create(&first, NULL, touch, self->p));
+		usleep(3000);
+		ASSERT_EQ(0, grow(&self->o, variant->growth, self->huge));
+		touch(self->p + self->page);
+		pthread_join(first, NULL);
+		ASSERT_EQ(0, knob_restore(&self->step));
+		ASSERT_TRUE(bytes_are(self->p, 'X', end));
+		ASSERT_TRUE(bytes_are(self->p + end, 0, self->huge - end));
+		ASSERT_EQ(0, cut_pinned(self, end));
+	}
 }
 
 /*
