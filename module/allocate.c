@@ -148,6 +148,7 @@ struct stored_range {
 	loff_t from;
 	loff_t to;
 	bool zero;	/* what there is, else only holes are given pages */
+	struct folio *held[2];	/* where it begins and ends, if it takes parts of them */
 };
 
 /* Is this page, or a part of it, to change? */
@@ -165,7 +166,7 @@ static bool is_part(const struct stored_range *range, pgoff_t index)
 }
 
 static int reserve_stored(struct inode *inode, struct mmapdev_store *store,
-			  const struct stored_range *range, pgoff_t index)
+			  struct stored_range *range, pgoff_t index)
 {
 	struct folio *folio;
 	int err;
@@ -174,7 +175,8 @@ static int reserve_stored(struct inode *inode, struct mmapdev_store *store,
 		return 0;
 	/* What stays of it must be in the store before the rest is zeroed. */
 	if (is_part(range, index) && !mmapdev_is_hole(inode, index))
-		return mmapdev_partial_dirty(inode, ((loff_t)index << PAGE_SHIFT) + 1);
+		return mmapdev_partial_dirty(inode, ((loff_t)index << PAGE_SHIFT) + 1,
+				&range->held[index != range->from >> PAGE_SHIFT]);
 	folio = mmapdev_folio_find(inode->i_mapping, index);
 	err = folio ? 0 : mmapdev_inject(inode, MMAPDEV_EVENT_ALLOCATE,
 					 (loff_t)index << PAGE_SHIFT);
@@ -233,10 +235,10 @@ static int give_stored(struct inode *inode, struct mmapdev_store *store,
 		if (range->zero)
 			zero_part(folio, range);
 		folio_mark_uptodate(folio);
-		/* It may have been written back since it was reserved. */
-		err = mmapdev_folio_dirty(inode, folio);
-		if (!err && range->zero)
+		if (range->zero)
 			mmapdev_folio_write(inode, folio);
+		else
+			folio_mark_dirty(folio);
 	}
 	folio_unlock(folio);
 	folio_put(folio);
@@ -246,7 +248,7 @@ static int give_stored(struct inode *inode, struct mmapdev_store *store,
 static int allocate_stored(struct inode *inode, struct mmapdev_store *store,
 			   loff_t from, loff_t to, bool zero)
 {
-	struct stored_range range = { from, to, zero };
+	struct stored_range range = { from, to, zero, {} };
 	pgoff_t first = from >> PAGE_SHIFT;
 	pgoff_t end = DIV_ROUND_UP_ULL(to, PAGE_SIZE);
 	pgoff_t index;
@@ -268,6 +270,8 @@ static int allocate_stored(struct inode *inode, struct mmapdev_store *store,
 		err = give_stored(inode, store, &range, index);
 		cond_resched();
 	}
+	mmapdev_partial_put(range.held[0]);
+	mmapdev_partial_put(range.held[1]);
 	return err;
 }
 
@@ -294,22 +298,26 @@ static int punch(struct inode *inode, loff_t from, loff_t to)
 	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
 	pgoff_t first = DIV_ROUND_UP_ULL(from, PAGE_SIZE);
 	pgoff_t end = to >> PAGE_SHIFT;
+	struct folio *begins, *ends = NULL;
 	int err;
 
 	lockdep_assert_held_write(&inode->i_mapping->invalidate_lock);
 
-	err = mmapdev_partial_dirty(inode, from);
-	err = err ?: mmapdev_partial_dirty(inode, to);
+	err = mmapdev_partial_dirty(inode, from, &begins);
+	err = err ?: mmapdev_partial_dirty(inode, to, &ends);
 	if (!err && store)
 		err = mmapdev_holes_add(store, first, end);
 	if (err)
-		return err;
+		goto out;
 	truncate_pagecache_range(inode, from, to - 1);
 	mmapdev_partial_write(inode, from);
 	mmapdev_partial_write(inode, to);
 	if (store)
 		mmapdev_store_drop(store, first, end);
-	return 0;
+out:
+	mmapdev_partial_put(begins);
+	mmapdev_partial_put(ends);
+	return err;
 }
 
 static int change(struct inode *inode, int mode, loff_t from, loff_t to)

@@ -72,6 +72,12 @@ static bool is_held(struct folio *folio)
 	return folio_ref_count(folio) > 2;
 }
 
+/* Nothing becomes dirty after the cut before faults and writes are let in again. */
+static bool is_from_before(struct folio *folio)
+{
+	return folio_test_dirty(folio) || folio_test_writeback(folio);
+}
+
 /*
  * A fault that asked before the cut may map its page after everything was
  * unmapped: until then it holds the folio's lock. And direct I/O from before the
@@ -87,15 +93,18 @@ static void unmap_late(struct address_space *mapping)
 	while (filemap_get_folios(mapping, &next, (pgoff_t)-1, &batch)) {
 		for (i = 0; i < folio_batch_count(&batch); i++) {
 			struct folio *folio = batch.folios[i];
+			bool before = is_from_before(folio);
 
 			/* In this order: it is mapped, then unlocked. */
 			if (!folio_test_locked(folio) && !folio_mapped(folio) &&
-			    !is_held(folio))
+			    !is_held(folio) && !before)
 				continue;
 			folio_lock(folio);
+			before |= is_from_before(folio);
+			folio_wait_writeback(folio);
 			unmap_mapping_pages(mapping, folio->index,
 					    folio_nr_pages(folio), false);
-			if (folio->mapping && is_held(folio))
+			if (folio->mapping && (is_held(folio) || before))
 				generic_error_remove_folio(mapping, folio);
 			folio_unlock(folio);
 		}
@@ -133,12 +142,28 @@ static void drop_holes(struct address_space *mapping,
 	}
 }
 
+/* Return how many pages the image shows otherwise, or not, but for holes. */
+static u64 lose_pending(struct address_space *mapping,
+			struct mmapdev_store *store)
+{
+	unsigned long index = 0;
+	u64 lost = 0;
+
+	while (mmapdev_store_next_pending(store, &index)) {
+		/* Else it is counted with what its hole hides. */
+		lost += !mmapdev_holes_hide(store, index) ||
+			!store->ops->has(store, index);
+		drop(mapping, index++);
+		cond_resched();
+	}
+	return lost;
+}
+
 static u64 lose(struct inode *inode)
 {
 	struct address_space *mapping = inode->i_mapping;
 	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
-	unsigned long index = 0;
-	u64 lost = 0;
+	u64 lost;
 
 	lockdep_assert_held_write(&inode->i_rwsem);
 	lockdep_assert_held_write(&mapping->invalidate_lock);
@@ -153,13 +178,7 @@ static u64 lose(struct inode *inode)
 	mmapdev_step();
 	drop_tagged(mapping, PAGECACHE_TAG_WRITEBACK);
 	mmapdev_step();
-	while (mmapdev_store_next_pending(store, &index)) {
-		/* Else it is counted with what its hole hides. */
-		lost += !mmapdev_holes_hide(store, index) ||
-			!store->ops->has(store, index);
-		drop(mapping, index++);
-		cond_resched();
-	}
+	lost = lose_pending(mapping, store);
 	drop_holes(mapping, store);
 	lost += atomic_long_read(&store->hidden_pages);
 	mmapdev_step();
@@ -170,6 +189,9 @@ static u64 lose(struct inode *inode)
 	mmapdev_cut_off(inode, store->size);
 	mmapdev_step();
 	unmap_late(mapping);
+	/* What direct I/O made dirty meanwhile may have been written back already. */
+	lost += lose_pending(mapping, store);
+	mmapdev_store_forget(store);
 	forget_errors(mapping);
 	return lost;
 }

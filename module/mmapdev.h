@@ -360,9 +360,10 @@ extern const struct address_space_operations mmapdev_aops;
 /* writeback.c: durable objects' pages on their way to the store. */
 extern const struct address_space_operations mmapdev_durable_aops;
 int mmapdev_folio_dirty(struct inode *inode, struct folio *folio);
-int mmapdev_partial_dirty(struct inode *inode, loff_t pos);
+int mmapdev_partial_dirty(struct inode *inode, loff_t pos, struct folio **held);
 void mmapdev_folio_write(struct inode *inode, struct folio *folio);
 void mmapdev_partial_write(struct inode *inode, loff_t pos);
+void mmapdev_partial_put(struct folio *held);
 void mmapdev_write_back(struct inode *inode);
 int mmapdev_sync(struct inode *inode, loff_t from, loff_t to);
 int mmapdev_fsync(struct file *file, loff_t from, loff_t to, int datasync);
@@ -408,7 +409,7 @@ void mmapdev_store_unreserve_spare(struct mmapdev_store *store, pgoff_t index);
 
 /* pending.c: what is not in the image yet. */
 int mmapdev_store_write(struct mmapdev_store *store, struct folio *folio,
-			loff_t size);
+			loff_t size, gfp_t gfp);
 void mmapdev_store_write_zeros(struct mmapdev_store *store, pgoff_t index);
 void mmapdev_store_revert(struct inode *inode, struct folio *folio);
 void mmapdev_store_drop(struct mmapdev_store *store, pgoff_t first,

@@ -62,15 +62,17 @@ static void publish(struct mmapdev_store *store, struct xa_state *xas,
  * @store: the store
  * @folio: locked
  * @size: end of file; what is past it is stored as zeros
+ * @gfp: how to allocate, if nothing is reserved
  *
  * Only a folio that was made dirty behind our back (by direct I/O into a
- * mapping) has nothing reserved.
+ * mapping) has nothing reserved. The kernel's flusher must not wait for room, since it
+ * writes others' objects back, too.
  *
  * Context: May sleep.
  * Return: 0; -ENOSPC or -ENOMEM if nothing was reserved.
  */
 int mmapdev_store_write(struct mmapdev_store *store, struct folio *folio,
-			loff_t size)
+			loff_t size, gfp_t gfp)
 {
 	XA_STATE(xas, &store->pending, folio->index);
 	loff_t pos = folio_pos(folio);
@@ -81,7 +83,7 @@ int mmapdev_store_write(struct mmapdev_store *store, struct folio *folio,
 	rcu_read_lock();	/* what the state knows stays of use */
 	while (!(page = mmapdev_reserve_find(&xas))) {
 		rcu_read_unlock();
-		err = mmapdev_store_reserve(store, folio->index, GFP_NOFS);
+		err = mmapdev_store_reserve(store, folio->index, gfp);
 		if (err)
 			return err;
 		xas_reset(&xas);

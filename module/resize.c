@@ -166,15 +166,14 @@ static void shrink(struct inode *inode, loff_t size)
 }
 
 /* Do what can fail before anything changes. */
-static int shrink_prepare(struct inode *inode, loff_t size)
+static int shrink_prepare(struct inode *inode, loff_t size, struct folio **held)
 {
 	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
-	int err;
+	int err = mmapdev_partial_dirty(inode, size, held);
 
-	if (!store)
-		return 0;
-	err = mmapdev_partial_dirty(inode, size);
-	return err ?: mmapdev_holes_add(store, first_gone(size), ULONG_MAX);
+	if (!err && store)
+		err = mmapdev_holes_add(store, first_gone(size), ULONG_MAX);
+	return err;
 }
 
 /**
@@ -196,6 +195,7 @@ int mmapdev_resize(struct inode *inode, loff_t size, const struct file *file)
 {
 	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
 	struct address_space *mapping = inode->i_mapping;
+	struct folio *held = NULL;
 	loff_t old;
 	int err;
 
@@ -215,9 +215,10 @@ int mmapdev_resize(struct inode *inode, loff_t size, const struct file *file)
 		goto out;
 	filemap_invalidate_lock(mapping);
 	if (size <= old) {	/* pages can have been allocated past the end */
-		err = shrink_prepare(inode, size);
+		err = shrink_prepare(inode, size, &held);
 		if (!err)
 			shrink(inode, size);
+		mmapdev_partial_put(held);
 	} else {
 		mmapdev_zero_eof_tail(inode);
 		mmapdev_set_size(inode, size);

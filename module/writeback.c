@@ -70,22 +70,32 @@ static int write_folio(struct folio *folio, struct writeback_control *wbc,
 	const struct pass *pass = data;
 	struct inode *inode = pass->inode;
 	struct mmapdev_object *object = mmapdev_object_of(inode);
+	u32 policy = object->store->after_error;
+	bool quiet, stays, lacks = false;
 	int err;
 
 	folio_start_writeback(folio);
 	err = injected(pass, folio_pos(folio));
-	if (!err)
+	if (!err) {
 		err = mmapdev_store_write(object->store, folio,
-					  i_size_read(inode));
-	if (err)
+					  i_size_read(inode),
+					  pass->others ? GFP_ATOMIC : GFP_NOFS);
+		lacks = err;	/* a reservation: direct I/O makes none */
+	}
+	/* Nobody has asked for it, and there may be room by the time of a sync. */
+	quiet = lacks && wbc->sync_mode == WB_SYNC_NONE;
+	if (err && !quiet)
 		mmapdev_object_error(inode, err);
-	if (err && object->store->after_error == MMAPDEV_AFTER_ERROR_DIRTY)
+	/* Of one that lacks it, clean, nothing would tell a power cut that it differs. */
+	stays = quiet || (lacks ? policy != MMAPDEV_AFTER_ERROR_REVERT :
+				  err && policy == MMAPDEV_AFTER_ERROR_DIRTY);
+	if (stays)
 		folio_redirty_for_writepage(wbc, folio);
 	mmapdev_count(object, MMAPDEV_WRITEBACKS, 1);
 	trace_mmapdev_writeback(inode, folio, mmapdev_sequence_next(object),
 				err);
 	folio_end_writeback(folio);
-	if (err)
+	if (err && !stays)
 		mmapdev_store_revert(inode, folio);
 	folio_unlock(folio);
 	return 0;
@@ -220,49 +230,67 @@ int mmapdev_fsync(struct file *file, loff_t from, loff_t to, int datasync)
  * mmapdev_partial_dirty - a page at the edge of what is taken away changes
  * @inode: the object
  * @pos: the edge, in bytes
+ * @held: the folio that it is in, with a reference that keeps it from being reclaimed;
+ *	NULL if nothing of it changes
  *
  * The part of the page that is zeroed must come to be zero in the store, too. This
- * is called before, and makes sure that mmapdev_partial_write() will not fail.
+ * is called before, and makes sure that there is room for mmapdev_partial_write().
  *
- * Context: Holds i_rwsem and invalidate_lock; may sleep.
+ * Context: Holds i_rwsem and invalidate_lock; may sleep. The caller drops @held, after
+ *	mmapdev_partial_write().
  * Return: 0; an error of loading the page, or of its reservation.
  */
-int mmapdev_partial_dirty(struct inode *inode, loff_t pos)
+int mmapdev_partial_dirty(struct inode *inode, loff_t pos, struct folio **held)
 {
 	struct mmapdev_store *store = mmapdev_object_of(inode)->store;
 	pgoff_t index = pos >> PAGE_SHIFT;
 	struct folio *folio;
 	int err;
 
+	*held = NULL;
 	if (!store || !offset_in_page(pos) || mmapdev_is_hole(inode, index))
 		return 0;
 	folio = mmapdev_folio_get(inode, index, GFP_KERNEL);
 	if (IS_ERR(folio))
 		return PTR_ERR(folio);
-	err = mmapdev_folio_dirty(inode, folio);
+	/* One that is dirty need not have one: direct I/O reserves nothing. */
+	err = mmapdev_store_reserve(store, index, GFP_NOFS);
+	if (!err)
+		folio_mark_dirty(folio);
 	folio_unlock(folio);
-	folio_put(folio);
+	if (err)
+		folio_put(folio);
+	else
+		*held = folio;
+	mmapdev_step();
 	return err;
 }
 
 /**
- * mmapdev_folio_write - write a dirty folio back at once
+ * mmapdev_folio_write - a folio differs from the store: write it back at once
  * @inode: the object, which is durable
- * @folio: locked, part of the object; it has a reservation
+ * @folio: locked, part of the object; it has had a reservation
  *
  * For what is part of an event: a flush that makes the rest of that durable must
- * find it.
+ * find it. If the reservation has been used by now, and there is no room for another,
+ * the folio stays dirty, so that the next sync tries again, or tells.
  *
  * Context: May sleep.
  */
 void mmapdev_folio_write(struct inode *inode, struct folio *folio)
 {
+	int err;
+
 	folio_wait_writeback(folio);
-	if (!folio_clear_dirty_for_io(folio))
-		return;
+	folio_mark_dirty(folio);
+	folio_clear_dirty_for_io(folio);
 	folio_start_writeback(folio);
-	mmapdev_store_write(mmapdev_object_of(inode)->store, folio,
-			    i_size_read(inode));
+	err = mmapdev_store_write(mmapdev_object_of(inode)->store, folio,
+				  i_size_read(inode), GFP_NOFS);
+	if (err) {
+		mmapdev_object_error(inode, err);
+		folio_mark_dirty(folio);
+	}
 	folio_end_writeback(folio);
 }
 
@@ -282,8 +310,7 @@ void mmapdev_partial_write(struct inode *inode, loff_t pos)
 	if (!store)
 		return;
 	WRITE_ONCE(store->taken, true);
-	/* It may have been written back, and reclaimed, in between. */
-	if (!offset_in_page(pos) || mmapdev_partial_dirty(inode, pos))
+	if (!offset_in_page(pos))
 		return;
 	folio = mmapdev_folio_find(inode->i_mapping, pos >> PAGE_SHIFT);
 	if (!folio)
@@ -291,4 +318,16 @@ void mmapdev_partial_write(struct inode *inode, loff_t pos)
 	mmapdev_folio_write(inode, folio);
 	folio_unlock(folio);
 	folio_put(folio);
+}
+
+/**
+ * mmapdev_partial_put - let a folio be reclaimed again
+ * @held: what mmapdev_partial_dirty() has given, or NULL
+ *
+ * Context: May sleep.
+ */
+void mmapdev_partial_put(struct folio *held)
+{
+	if (held)
+		folio_put(held);
 }

@@ -191,6 +191,12 @@ static inline void store_capitals(unsigned char *p, size_t pages)
 		memset(p + i * getpagesize(), 'A' + i, getpagesize());
 }
 
+/* For twenty seconds at least; then what follows fails. */
+#define WAIT_UNTIL(condition) do {					\
+	for (int tries = 0; tries < 20000 && !(condition); tries++)	\
+		usleep(1000);						\
+} while (0)
+
 #define DURABLE_SHOWN	64	/* pages at most */
 
 static inline char page_character(const unsigned char *bytes, size_t n)

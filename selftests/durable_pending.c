@@ -12,6 +12,7 @@
 #include "drop_caches.h"
 #include "durable.h"
 #include "failing_disk.h"
+#include "slow_read.h"
 #include "steps.h"
 
 static struct disk disk;
@@ -421,11 +422,6 @@ TEST_F(revert, page_over_a_hole_goes_back_to_the_hole)
 }
 
 /* For 20 s or more; then the test fails, but a disk that is stopped goes on. */
-#define WAIT_UNTIL(condition) do {					\
-	for (int tries = 0; tries < 20000 && !(condition); tries++)	\
-		usleep(1000);						\
-} while (0)
-
 /* What is on its way while others look, write and cut the power. */
 DURABLE_FIXTURE(in_flight);
 OBJECT_KINDS(in_flight);
@@ -526,48 +522,16 @@ DURABLE_FIXTURE(pinned);
 DURABLE_VARIANT(pinned, mmapdev_memory, .kind = MEMORY);
 DURABLE_VARIANT(pinned, mmapdev_on_tmpfs, .kind = ON_TMPFS);
 
-struct slow_read {
-	int from;
-	unsigned char *to;
-};
-
-static int read_page(void *arg, struct turn *t)
-{
-	struct slow_read *r = arg;
-	ssize_t page = getpagesize();
-	off_t unused = EXT4_BYTES - 8 * page;	/* by the file system */
-
-	return pread(r->from, r->to, page, unused) == page ? 0 : 1;
-}
-
-/*
- * A page is synced while it is pinned by a direct read: when that comes to its end the
- * page is dirty again, and has nothing reserved. 0, or -1.
- */
-static int dirty_unreserved(const struct durable *d, struct slow_read *r)
-{
-	struct child c;
-
-	memset(r->to, 'x', getpagesize());
-	if (fsync(d->fd) || disk_stop(&disk))
-		return -1;
-	c = child_start(read_page, r);
-	WAIT_UNTIL(durable_states(d, 2)[1] == 'd');	/* pinned */
-	if (fsync(d->fd) || disk_go(&disk) || child_end(&c))
-		return -1;
-	return strcmp(durable_states(d, 2), "cd") ? -1 : 0;
-}
-
 TEST_F(pinned, what_is_read_into_a_page_after_its_sync_is_lost_or_synced)
 {
 	struct slow_read r = { .to = self->p + self->page };
 
 	if (!durable_possible(EXT4))
 		SKIP(return, "no disk to read from");
-	r.from = open(disk.path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	r.from = slow_open(&disk);
 	ASSERT_GE(r.from, 0);
 	for (int synced = 0; synced < 2; synced++) {
-		ASSERT_EQ(0, dirty_unreserved(&self->d, &r));
+		ASSERT_EQ(0, dirty_unreserved(&self->d, &disk, &r));
 		EXPECT_STREQ("a0cdefgh", file_bytes(self->d.fd));
 		if (synced)
 			EXPECT_EQ(0, fsync(self->d.fd));
@@ -593,12 +557,12 @@ TEST_F(pinned, what_is_being_written_back_at_a_cut_is_lost)
 
 	if (!durable_possible(EXT4))
 		SKIP(return, "no disk to read from");
-	r.from = open(disk.path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	r.from = slow_open(&disk);
 	ASSERT_GE(r.from, 0);
 	for (int round = 0; round < 12; round++) {
 		struct child c;
 
-		ASSERT_EQ(0, dirty_unreserved(&self->d, &r));
+		ASSERT_EQ(0, dirty_unreserved(&self->d, &disk, &r));
 		ASSERT_EQ(0, steps_wait(&step, "20000"));
 		c = child_start(write_back_all, &self->d);
 		EXPECT_EQ(0, child_done(&c));
