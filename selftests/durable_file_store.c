@@ -13,20 +13,16 @@
 #include "child.h"
 #include "device.h"
 #include "durable.h"
-#include "nfs.h"
-#include "trap.h"
-#include "user.h"
-
-#include <sys/resource.h>
-
-#include "durable.h"
 #include "let_go.h"
 #include "nfs.h"
+#include "overlay.h"
 #include "trap.h"
+#include "user.h"
 
 #define FILE_KINDS(name)						\
 	DURABLE_VARIANT(name, mmapdev_on_tmpfs, .kind = ON_TMPFS);	\
 	DURABLE_VARIANT(name, mmapdev_on_ext4, .kind = ON_EXT4);	\
+	DURABLE_VARIANT(name, mmapdev_on_overlayfs, .kind = ON_OVERLAY); \
 	DURABLE_VARIANT(name, mmapdev_on_nfs, .kind = ON_NFS)
 
 /* Creating a store of the descriptor must fail so, and leave it alone. */
@@ -1053,6 +1049,7 @@ TEST_F(device, adjacent_pages_are_written_together)
 int main(int argc, char **argv)
 {
 	ext4_prepare();
+	overlay_prepare();
 	nfs_prepare();
 	return test_harness_run(argc, argv);
 }

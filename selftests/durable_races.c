@@ -581,6 +581,52 @@ TEST_F(dirty_again, by_a_writeback_that_fails_keeps_its_place_in_the_limit)
 	EXPECT_DIRTY_AGAIN();
 }
 
+/* Load pages from the store again and again, until told to stop. */
+static int load_on(void *arg, struct turn *t)
+{
+	const struct durable *d = arg;
+	struct pollfd stop = { .fd = t->wait, .events = POLLIN };
+
+	if (turn_done(t))
+		return 1;
+	while (!poll(&stop, 1, 0)) {
+		posix_fadvise(d->fd, 0, 0, POSIX_FADV_DONTNEED);
+		file_bytes(d->fd);
+	}
+	return 0;
+}
+
+#define MOVES	300
+
+/*
+ * The store's file has a block put in before its first, and taken away again: what is
+ * read meanwhile must not stay in the file's page cache, in a place that is not its own.
+ */
+TEST(loads_beside_blocks_that_move_leave_the_file_as_it_is)
+{
+	struct durable d = durable_new(ON_EXT4, DURABLE_PAGES * getpagesize(), 0);
+	int moves = slow_kernel() ? MOVES / 4 : MOVES;
+	size_t page = getpagesize();
+	struct child c;
+
+	if (d.backing < 0)
+		SKIP(return, "no ext4 on a loop device");
+	ASSERT_GE(d.fd, 0);
+	ASSERT_EQ(0, durable_fill(&d, DURABLE_PAGES));
+	c = child_start(load_on, &d);
+	ASSERT_EQ(0, child_done(&c));
+	for (int i = 0; i < moves; i++) {
+		ASSERT_EQ(0, fallocate(d.backing, FALLOC_FL_INSERT_RANGE, 0, page));
+		ASSERT_STREQ("0abcdefgh", file_bytes(d.backing)) TH_LOG("%d", i);
+		ASSERT_EQ(0, fallocate(d.backing, FALLOC_FL_COLLAPSE_RANGE, 0,
+				       page));
+		ASSERT_STREQ("abcdefgh", file_bytes(d.backing)) TH_LOG("%d", i);
+	}
+	ASSERT_EQ(0, child_go(&c));
+	EXPECT_EQ(0, child_end(&c));
+	durable_close(&d);
+}
+
 int main(int argc, char **argv)
 {
 	ext4_prepare();
