@@ -17,6 +17,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uidgid.h>
+#include <linux/user_namespace.h>
 
 /**
  * struct mmapdev_user - a user with stores
@@ -82,16 +83,36 @@ static struct mmapdev_user *find(kuid_t uid)
 	return NULL;
 }
 
+/*
+ * In a user namespace a user can be many: all of them count for the one who made it, or,
+ * if root did, for the namespace's own root.
+ */
+static kuid_t payer(void)
+{
+	struct user_namespace *ns = current_user_ns();
+	kuid_t uid;
+
+	if (ns == &init_user_ns)
+		return current_fsuid();
+	while (ns->parent != &init_user_ns)
+		ns = ns->parent;
+	uid = ns->owner;
+	if (uid_eq(uid, GLOBAL_ROOT_UID))
+		uid = make_kuid(ns, 0);
+	return uid_valid(uid) ? uid : current_fsuid();
+}
+
 /**
  * mmapdev_user_get - who a store is to be of
  *
  * Context: May sleep.
- * Return: The caller, by its uid for files, which is an object's owner; NULL for
- *	root; ERR_PTR(-ENOMEM). mmapdev_user_put() lets go of it.
+ * Return: The caller, by its uid for files, which is an object's owner, or by that of
+ *	its outermost user namespace; NULL for root; ERR_PTR(-ENOMEM).
+ *	mmapdev_user_put() lets go of it.
  */
 struct mmapdev_user *mmapdev_user_get(void)
 {
-	kuid_t uid = current_fsuid();
+	kuid_t uid = payer();
 	struct mmapdev_user *user;
 
 	if (uid_eq(uid, GLOBAL_ROOT_UID))

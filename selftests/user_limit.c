@@ -7,8 +7,10 @@
  */
 #include "harness.h"
 
+#include <sched.h>
 #include <sys/fsuid.h>
 
+#include "child.h"
 #include "device.h"
 #include "durable.h"
 #include "knob.h"
@@ -29,6 +31,7 @@ struct owned {
 FIXTURE(user_limit) {
 	struct knob limit;
 	size_t page;
+	int node;
 	struct owned o;
 };
 
@@ -40,7 +43,7 @@ DURABLE_VARIANT(user_limit, mmapdev_memory, .kind = MEMORY);
 DURABLE_VARIANT(user_limit, mmapdev_on_tmpfs, .kind = ON_TMPFS);
 
 /* PAGES pages of zeros, made by a user on root's descriptor; p NULL: errno. */
-static struct owned owned_by(uid_t uid, enum durable_kind kind)
+static struct owned owned_by(int node, uid_t uid, enum durable_kind kind)
 {
 	size_t length = PAGES * getpagesize();
 	struct owned o = { .d = { .kind = kind, .backing = -1 } };
@@ -50,7 +53,6 @@ static struct owned owned_by(uid_t uid, enum durable_kind kind)
 		.size = length,
 		.fd = -1,
 	};
-	int node = open(mmapdev_path(), O_RDWR | O_CLOEXEC);
 
 	if (kind == ON_TMPFS) {
 		o.d.backing = image_new(length);
@@ -61,7 +63,6 @@ static struct owned owned_by(uid_t uid, enum durable_kind kind)
 	setfsuid(uid);
 	o.d.fd = ioctl(node, MMAPDEV_IOC_CREATE, &want);
 	setfsuid(0);
-	close(node);
 	o.p = mmap(NULL, length, RW, MAP_SHARED, o.d.fd, 0);
 	if (o.p == MAP_FAILED)
 		o.p = NULL;
@@ -92,7 +93,9 @@ FIXTURE_SETUP(user_limit)
 	self->page = getpagesize();
 	snprintf(text, sizeof(text), "%zu", LIMIT * self->page);
 	ASSERT_EQ(0, knob_set(&self->limit, KNOB, text));
-	self->o = owned_by(USER, variant->kind);
+	self->node = open(mmapdev_path(), O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->node);
+	self->o = owned_by(self->node, USER, variant->kind);
 	ASSERT_NE(NULL, self->o.p);
 }
 
@@ -118,7 +121,7 @@ TEST_F(user_limit, store_over_it_is_sigbus_and_write_no_space)
 
 TEST_F(user_limit, objects_of_a_user_count_together)
 {
-	struct owned second = owned_by(USER, variant->kind);
+	struct owned second = owned_by(self->node, USER, variant->kind);
 
 	ASSERT_NE(NULL, second.p);
 	EXPECT_EQ(0, trap_store(second.p, 'x').signo);
@@ -129,8 +132,8 @@ TEST_F(user_limit, objects_of_a_user_count_together)
 
 TEST_F(user_limit, others_and_root_are_not_in_the_way)
 {
-	struct owned another = owned_by(ANOTHER, variant->kind);
-	struct owned root = owned_by(0, variant->kind);
+	struct owned another = owned_by(self->node, ANOTHER, variant->kind);
+	struct owned root = owned_by(self->node, 0, variant->kind);
 
 	ASSERT_NE(NULL, another.p);
 	ASSERT_NE(NULL, root.p);
@@ -142,6 +145,79 @@ TEST_F(user_limit, others_and_root_are_not_in_the_way)
 }
 
 /* A file takes pages off the user's hands, memory does not; neither goes alone. */
+/* A user of a user namespace, who stores all that it can and keeps it for a turn. */
+struct inside {
+	int node;
+	enum durable_kind kind;
+	uid_t maker;		/* of the namespace */
+	uid_t uid;		/* in it */
+	struct child c;
+};
+
+static int store_inside(void *arg, struct turn *t)
+{
+	struct inside *in = arg;
+	struct owned o;
+	int n;
+
+	if (setresuid(in->maker, in->maker, in->maker) ||
+	    unshare(CLONE_NEWUSER) || turn_done(t) || turn_wait(t) ||
+	    setresuid(in->uid, in->uid, in->uid))
+		return 100;
+	o = owned_by(in->node, in->uid, in->kind);
+	n = o.p ? store_all(&o) : 101;
+	return turn_done(t) || turn_wait(t) ? 102 : n;
+}
+
+/* Ids 0 to 9 in it are 100000 and on, as newuidmap gives them. 0, or -1. */
+static int inside_start(struct inside *in)
+{
+	char path[64];
+
+	in->c = child_start(store_inside, in);
+	snprintf(path, sizeof(path), "/proc/%d/uid_map", in->c.pid);
+	return child_done(&in->c) || file_write(path, "0 100000 10") ||
+	       child_turn(&in->c) ? -1 : 0;
+}
+
+static int inside_end(struct inside *in)
+{
+	return child_go(&in->c) ? -1 : child_end(&in->c);
+}
+
+/* However many ids it has there. */
+TEST_F(user_limit, users_of_a_namespace_count_for_its_maker)
+{
+	struct inside in = {
+		.node = self->node, .kind = variant->kind,
+		.maker = USER, .uid = 1,
+	};
+
+	EXPECT_EQ(0, trap_store(self->o.p, 'x').signo);
+	ASSERT_EQ(0, inside_start(&in));
+	EXPECT_EQ(LIMIT - 1, inside_end(&in));
+	EXPECT_EQ(LIMIT, store_all(&self->o));
+}
+
+/* As of a container that root has made: together, and nobody outside of it. */
+TEST_F(user_limit, users_of_a_namespace_of_roots_count_for_its_own_root)
+{
+	struct inside first = {
+		.node = self->node, .kind = variant->kind,
+		.maker = 0, .uid = 1,
+	};
+	struct inside second = {
+		.node = self->node, .kind = variant->kind,
+		.maker = 0, .uid = 2,
+	};
+
+	ASSERT_EQ(0, inside_start(&first));
+	ASSERT_EQ(0, inside_start(&second));
+	EXPECT_EQ(LIMIT, store_all(&self->o));
+	EXPECT_EQ(LIMIT, inside_end(&first));
+	EXPECT_EQ(0, inside_end(&second));
+}
+
 TEST_F(user_limit, synced_pages_are_where_the_store_is)
 {
 	EXPECT_EQ(LIMIT, store_all(&self->o));
@@ -156,7 +232,7 @@ TEST_F(user_limit, synced_pages_are_where_the_store_is)
 /* What a flush replaced in memory is kept for a while, and in nobody's way. */
 TEST_F(user_limit, what_a_flush_replaced_does_not_count)
 {
-	struct owned second = owned_by(USER, variant->kind);
+	struct owned second = owned_by(self->node, USER, variant->kind);
 
 	ASSERT_NE(NULL, second.p);
 	for (int i = 0; i < 3; i++) {
