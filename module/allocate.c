@@ -245,31 +245,70 @@ static int give_stored(struct inode *inode, struct mmapdev_store *store,
 	return err;
 }
 
+/* Take back what was reserved up to an index, not included. */
+static void unreserve_all(struct inode *inode, struct mmapdev_store *store,
+			  pgoff_t first, pgoff_t end)
+{
+	unsigned long index = first;
+
+	while (mmapdev_store_next_pending(store, &index) && index < end) {
+		unreserve_stored(inode, store, index++);
+		cond_resched();
+	}
+}
+
+/*
+ * Only what is stored already is left out, however much that is: of a sparse file, it can
+ * be far more than there are pages.
+ */
+static int reserve_all(struct inode *inode, struct mmapdev_store *store,
+		       struct stored_range *range, pgoff_t first, pgoff_t end)
+{
+	pgoff_t index = first;
+	int err;
+
+	for (;;) {
+		if (!range->zero)
+			index = mmapdev_store_next_hole(store, index, end);
+		if (index >= end)
+			return 0;
+		err = reserve_stored(inode, store, range, index++);
+		if (fatal_signal_pending(current))
+			err = err ?: -EINTR;
+		if (err)
+			break;
+		cond_resched();
+	}
+	unreserve_all(inode, store, first, index);
+	return err;
+}
+
+static int give_all(struct inode *inode, struct mmapdev_store *store,
+		    const struct stored_range *range, pgoff_t first, pgoff_t end)
+{
+	unsigned long index = first;
+	int err = 0;
+
+	while (!err && mmapdev_store_next_pending(store, &index) && index < end) {
+		err = give_stored(inode, store, range, index++);
+		cond_resched();
+	}
+	return err;
+}
+
 static int allocate_stored(struct inode *inode, struct mmapdev_store *store,
 			   loff_t from, loff_t to, bool zero)
 {
 	struct stored_range range = { from, to, zero, {} };
 	pgoff_t first = from >> PAGE_SHIFT;
 	pgoff_t end = DIV_ROUND_UP_ULL(to, PAGE_SIZE);
-	pgoff_t index;
-	int err = 0;
+	int err;
 
-	for (index = first; !err && index < end; index++) {
-		err = reserve_stored(inode, store, &range, index);
-		if (fatal_signal_pending(current))
-			err = err ?: -EINTR;
-		cond_resched();
-	}
-	while (err && index-- > first) {
-		unreserve_stored(inode, store, index);
-		cond_resched();
-	}
+	err = reserve_all(inode, store, &range, first, end);
 	if (!err && zero)
 		WRITE_ONCE(store->taken, true);
-	for (index = first; !err && index < end; index++) {
-		err = give_stored(inode, store, &range, index);
-		cond_resched();
-	}
+	if (!err)
+		err = give_all(inode, store, &range, first, end);
 	mmapdev_partial_put(range.held[0]);
 	mmapdev_partial_put(range.held[1]);
 	return err;

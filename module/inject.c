@@ -24,7 +24,8 @@
 #define MILLION		1000000
 #define SLICE		50000UL	/* microseconds between looks at who waits */
 
-DEFINE_STATIC_KEY_FALSE(mmapdev_inject_key);
+/* Patching stops all processors: a user who adds and removes does that once a second. */
+DEFINE_STATIC_KEY_DEFERRED_FALSE(mmapdev_inject_key, HZ);
 
 /**
  * struct inject_rule - a rule of an object
@@ -217,18 +218,19 @@ int mmapdev_inject_add(struct inode *inode, struct mmapdev_rule *rule)
 		r->pid = find_get_pid(rule->pid);
 		err = r->pid ? 0 : -ESRCH;
 	}
+	if (err)
+		goto err_free;
 	/* Before it can be seen, and so taken away, by others. */
-	static_branch_inc(&mmapdev_inject_key);
-	if (!err) {
-		spin_lock(&object->rules_lock);
-		err = rule_add(object, r);
-		rule->id = r->rule.id;
-		spin_unlock(&object->rules_lock);
-	}
-	if (err) {
-		static_branch_dec(&mmapdev_inject_key);
-		rule_free(r);
-	}
+	static_branch_inc(&mmapdev_inject_key.key);
+	spin_lock(&object->rules_lock);
+	err = rule_add(object, r);
+	rule->id = r->rule.id;
+	spin_unlock(&object->rules_lock);
+	if (!err)
+		return 0;
+	static_branch_slow_dec_deferred(&mmapdev_inject_key);
+err_free:
+	rule_free(r);
 	return err;
 }
 
@@ -281,8 +283,16 @@ int mmapdev_inject_remove(struct inode *inode, u64 id)
 	spin_unlock(&object->rules_lock);
 	list_for_each_entry_safe(r, next, &removed, list) {
 		rule_free(r);
-		static_branch_dec(&mmapdev_inject_key);
+		static_branch_slow_dec_deferred(&mmapdev_inject_key);
 		err = 0;
 	}
 	return err;
+}
+
+/**
+ * mmapdev_inject_exit - there are no rules any more
+ */
+void mmapdev_inject_exit(void)
+{
+	static_key_deferred_flush(&mmapdev_inject_key);
 }

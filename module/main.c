@@ -97,6 +97,7 @@ static void __exit mmapdev_exit(void)
 	mmapdev_filesystem_exit();
 	mmapdev_node_exit();
 	mmapdev_object_exit();
+	mmapdev_inject_exit();
 	mmapdev_file_store_exit();
 	mmapdev_recycle_exit();
 	mmapdev_ahead_exit();

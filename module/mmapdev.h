@@ -11,7 +11,7 @@
  *         mapping->i_mmap_rwsem	(core: unmap)
  *           page table lock		(core: fault-around, unmap)
  *         mapping->i_pages.xa_lock	(core: add and remove a folio)
- *       ahead.c's objects_lock		(at the limit, or short of memory)
+ *       ahead.c's taking_lock		(at the limit, or short of memory)
  *         other objects' folio lock	(ahead: of anonymous objects only)
  *           mapping->i_mmap_rwsem	(ahead: which mappings are locked)
  *
@@ -54,12 +54,13 @@
 #include <linux/atomic.h>
 #include <linux/device.h>
 #include <linux/fs.h>
-#include <linux/jump_label.h>
+#include <linux/jump_label_ratelimit.h>
 #include <linux/maple_tree.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include <kunit/visibility.h>
 
@@ -103,6 +104,7 @@ struct mmapdev_counters {
  * @cuts: power cuts so far; i_rwsem and invalidate_lock
  * @dead: files from before this power cut are dead; as @cuts
  * @durable_objects: in a list of object.c
+ * @put: drops the last reference, see object.c
  * @ahead: in a list of ahead.c
  * @rules: what is injected; @rules_lock
  * @rules_lock: of @rules and @last_rule; a leaf
@@ -125,6 +127,7 @@ struct mmapdev_object {
 	unsigned long cuts;
 	unsigned long dead;
 	struct list_head durable_objects;
+	struct work_struct put;
 	struct list_head ahead;
 	struct list_head rules;
 	spinlock_t rules_lock;	/* rules, last_rule */
@@ -444,12 +447,13 @@ bool mmapdev_file_dead(const struct file *file);
 int mmapdev_crash(struct inode *inode, u32 flags, u64 *lost);
 
 /* inject.c: rules that fail or delay an event. */
-DECLARE_STATIC_KEY_FALSE(mmapdev_inject_key);
+extern struct static_key_false_deferred mmapdev_inject_key;
 int mmapdev_inject_slow(struct inode *inode, u32 event, loff_t pos,
 			bool delays, const int *passes);
 int mmapdev_inject_add(struct inode *inode, struct mmapdev_rule *rule);
 int mmapdev_inject_get(struct inode *inode, struct mmapdev_rule *rule);
 int mmapdev_inject_remove(struct inode *inode, u64 id);
+void mmapdev_inject_exit(void);
 
 /**
  * mmapdev_inject - what the rules have for an event
@@ -464,7 +468,7 @@ int mmapdev_inject_remove(struct inode *inode, u64 id);
  */
 static inline int mmapdev_inject(struct inode *inode, u32 event, loff_t pos)
 {
-	if (static_branch_unlikely(&mmapdev_inject_key))
+	if (static_branch_unlikely(&mmapdev_inject_key.key))
 		return mmapdev_inject_slow(inode, event, pos, true, NULL);
 	return 0;
 }
@@ -483,7 +487,7 @@ static inline int mmapdev_inject(struct inode *inode, u32 event, loff_t pos)
 static inline int mmapdev_inject_error(struct inode *inode, u32 event,
 				       loff_t pos)
 {
-	if (static_branch_unlikely(&mmapdev_inject_key))
+	if (static_branch_unlikely(&mmapdev_inject_key.key))
 		return mmapdev_inject_slow(inode, event, pos, false,
 					   NULL);
 	return 0;
@@ -498,7 +502,7 @@ static inline int mmapdev_inject_error(struct inode *inode, u32 event,
  */
 static inline bool mmapdev_injects(struct inode *inode)
 {
-	return static_branch_unlikely(&mmapdev_inject_key) &&
+	return static_branch_unlikely(&mmapdev_inject_key.key) &&
 	       !list_empty(&mmapdev_object_of(inode)->rules);
 }
 
@@ -520,6 +524,7 @@ void mmapdev_ahead_keep(struct inode *inode, pgoff_t index);
 void mmapdev_ahead_forget(struct inode *inode);
 bool mmapdev_ahead_any(void);
 unsigned long mmapdev_ahead_take_back(void);
+void mmapdev_ahead_leave_room(bool many);
 bool mmapdev_ahead_make_room(unsigned long pages, unsigned int *waited);
 int mmapdev_ahead_init(void);
 void mmapdev_ahead_exit(void);

@@ -19,6 +19,7 @@
 #include <linux/mount.h>
 #include <linux/pseudo_fs.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include "compat.h"
 
@@ -28,6 +29,22 @@ static struct vfsmount *durable_mount;
 static atomic_long_t object_count = ATOMIC_LONG_INIT(0);
 static LIST_HEAD(durable_objects);
 static DEFINE_SPINLOCK(durable_objects_lock);
+static struct workqueue_struct *putter;
+
+static void put_now(struct work_struct *work)
+{
+	iput(&container_of(work, struct mmapdev_object, put)->inode);
+}
+
+/*
+ * Drop a reference for a task that has nothing to do with the object: if it is the last
+ * one by now, that task does not wait for what the object's image is still to get.
+ */
+static void put_others(struct inode *inode)
+{
+	if (inode && !atomic_add_unless(&inode->i_count, -1, 1))
+		queue_work(putter, &mmapdev_object_of(inode)->put);
+}
 
 static struct inode *object_alloc_inode(struct super_block *sb)
 {
@@ -48,6 +65,7 @@ static struct inode *object_alloc_inode(struct super_block *sb)
 	object->cuts = 0;
 	object->dead = 0;
 	INIT_LIST_HEAD(&object->durable_objects);
+	INIT_WORK(&object->put, put_now);
 	INIT_LIST_HEAD(&object->ahead);
 	INIT_LIST_HEAD(&object->rules);
 	spin_lock_init(&object->rules_lock);
@@ -153,7 +171,7 @@ static int flush_objects(const struct super_block *sb)
 		if (!igrab(&object->inode))
 			continue;
 		spin_unlock(&durable_objects_lock);
-		iput(last);	/* its place in the list was needed until here */
+		put_others(last);	/* its place in the list was needed so far */
 		last = &object->inode;
 		if (is_of(object, sb)) {
 			if (sb)
@@ -164,7 +182,7 @@ static int flush_objects(const struct super_block *sb)
 		spin_lock(&durable_objects_lock);
 	}
 	spin_unlock(&durable_objects_lock);
-	iput(last);
+	put_others(last);
 	err = mmapdev_file_flush_wait(&begun, end);
 	return ret ?: err;
 }
@@ -368,10 +386,14 @@ int __init mmapdev_object_init(void)
 					 SLAB_ACCOUNT, object_init_once);
 	if (!object_cache)
 		return -ENOMEM;
+	err = -ENOMEM;
+	putter = alloc_workqueue("mmapdev_putter", WQ_UNBOUND, 0);
+	if (!putter)
+		goto err_cache;
 	object_mount = kern_mount(&object_fs_type);
 	if (IS_ERR(object_mount)) {
 		err = PTR_ERR(object_mount);
-		goto err_cache;
+		goto err_putter;
 	}
 	durable_mount = kern_mount(&object_fs_type);
 	if (IS_ERR(durable_mount)) {
@@ -400,6 +422,8 @@ err_durable:
 	kern_unmount(durable_mount);
 err_mount:
 	kern_unmount(object_mount);
+err_putter:
+	destroy_workqueue(putter);
 err_cache:
 	kmem_cache_destroy(object_cache);
 	return err;
@@ -412,6 +436,10 @@ err_cache:
  */
 void mmapdev_object_exit(void)
 {
+	/* A sync(2) that has found objects ends, and then lets go of them. */
+	down_write(&durable_mount->mnt_sb->s_umount);
+	up_write(&durable_mount->mnt_sb->s_umount);
+	destroy_workqueue(putter);
 	kern_unmount(durable_mount);
 	kern_unmount(object_mount);
 	rcu_barrier();

@@ -58,7 +58,7 @@ struct pass {
 
 static int injected(const struct pass *pass, loff_t pos)
 {
-	if (!static_branch_unlikely(&mmapdev_inject_key))
+	if (!static_branch_unlikely(&mmapdev_inject_key.key))
 		return 0;
 	return mmapdev_inject_slow(pass->inode, MMAPDEV_EVENT_WRITEBACK, pos,
 				   !pass->others, &pass->passes);

@@ -79,6 +79,22 @@ TEST(shrinking_a_sparse_file_costs_nothing_for_its_holes)
 }
 
 /* A store in memory, and one in a file. */
+/* In a file all pages are there, so that it has nothing to do; 2^50 pages are many. */
+TEST(allocation_in_a_sparse_file_costs_nothing_for_what_is_there)
+{
+	struct durable d = { .kind = ON_TMPFS, .backing = image_new(1LL << 62) };
+	long before = kernel_kb();
+
+	ASSERT_LE(0, d.backing);
+	d.fd = durable_over(d.backing, 0, 0);
+	ASSERT_GE(d.fd, 0);
+	ASSERT_EQ(0, page_write(d.fd, 1, 'b'));
+	ASSERT_EQ(0, fallocate(d.fd, 0, 0, 1LL << 62));
+	ASSERT_FALSE(has_grown(before));
+	EXPECT_STREQ(".d", durable_unsynced(&d, 2));
+	durable_close(&d);
+}
+
 FIXTURE(sparse) {
 	struct durable d;
 };
