@@ -14,9 +14,9 @@
 #include "mmapdev.h"
 
 #include <linux/highmem.h>
+#include <linux/interval_tree_generic.h>
 #include <linux/oom.h>
 #include <linux/pagemap.h>
-#include <linux/rbtree.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/string.h>
@@ -29,11 +29,25 @@
 #define AHEAD	PAGECACHE_TAG_TOWRITE
 
 #define PATIENCE	HZ
-#define BATCH		256	/* pages: others wait for objects_lock meanwhile */
+#define BATCH		256	/* pages: others wait for taking_lock meanwhile */
+#define SHORT		HZ
+#define ROOM_ORDER	3
+#define MAX_MAPPED	1024	/* times: to unmap what is mapped more often takes long */
 
-/* Objects with marks, or which had some. */
+/*
+ * Objects with marks, or which had some, and that from which pages are being taken
+ * back: one goes only when that is over.
+ */
 static LIST_HEAD(objects);
-static DEFINE_MUTEX(objects_lock);
+static struct mmapdev_object *taken_from;
+static DEFINE_SPINLOCK(objects_lock);
+static DECLARE_WAIT_QUEUE_HEAD(over);
+
+/* Until when memory counts as short, in jiffies, since some has been taken back. */
+static unsigned long short_until;
+
+/* One task at a time takes back: the others' pages may be in what it frees. */
+static DEFINE_MUTEX(taking_lock);
 
 /* How many are being made: they count in the limit, and have no mark yet. */
 static atomic_t making = ATOMIC_INIT(0);
@@ -86,13 +100,13 @@ void mmapdev_ahead_note(struct inode *inode, struct folio *folio, pgoff_t index)
 	if (xas_load(&xas) == folio)
 		xas_set_mark(&xas, AHEAD);
 	xas_unlock_irq(&xas);
-	smp_mb();	/* pairs with forget_if_done() */
+	smp_mb();	/* pairs with next_object() */
 	if (!list_empty_careful(&object->ahead))
 		return;
-	mutex_lock(&objects_lock);
+	spin_lock(&objects_lock);
 	if (list_empty(&object->ahead))
 		list_add_tail(&object->ahead, &objects);
-	mutex_unlock(&objects_lock);
+	spin_unlock(&objects_lock);
 }
 
 /**
@@ -124,9 +138,10 @@ void mmapdev_ahead_forget(struct inode *inode)
 {
 	struct mmapdev_object *object = mmapdev_object_of(inode);
 
-	mutex_lock(&objects_lock);
-	list_del_init(&object->ahead);
-	mutex_unlock(&objects_lock);
+	spin_lock(&objects_lock);
+	list_del_init(&object->ahead);	/* so that nobody begins, and who has ends */
+	spin_unlock(&objects_lock);
+	wait_event(over, READ_ONCE(taken_from) != object);
 }
 
 /**
@@ -179,27 +194,40 @@ static bool is_held(struct folio *folio)
 	       folio_test_lru(folio) != listed;
 }
 
+static inline unsigned long first_mapped(struct vm_area_struct *vma)
+{
+	return vma->vm_pgoff;
+}
+
+static inline unsigned long last_mapped(struct vm_area_struct *vma)
+{
+	return vma->vm_pgoff + vma_pages(vma) - 1;
+}
+
+/* The core's tree of a file's mappings, whose look-ups it keeps to itself. */
+INTERVAL_TREE_DEFINE(struct vm_area_struct, shared.rb, unsigned long,
+		     shared.rb_subtree_last, first_mapped, last_mapped,
+		     static inline, mappings)
+
 /*
  * Has mlock() promised any of its pages? Of large folios the core knows that by the
- * mappings alone. One that is locked after this has its pages made anew.
+ * mappings alone. One that is locked after this has its pages made anew. What is
+ * mapped more often than we ask about counts as promised.
  */
 static bool is_promised(struct address_space *mapping, struct folio *folio)
 {
-	pgoff_t end = folio->index + folio_nr_pages(folio);
-	bool locked = false;
-	struct rb_node *node;
+	pgoff_t first = folio->index;
+	pgoff_t last = first + folio_nr_pages(folio) - 1;
+	struct vm_area_struct *vma;
+	bool promised = false;
+	unsigned int n = 0;
 
 	i_mmap_lock_read(mapping);
-	for (node = rb_first_cached(&mapping->i_mmap); node && !locked;
-	     node = rb_next(node)) {
-		struct vm_area_struct *vma =
-			rb_entry(node, struct vm_area_struct, shared.rb);
-
-		locked = vma->vm_flags & VM_LOCKED && vma->vm_pgoff < end &&
-			 vma->vm_pgoff + vma_pages(vma) > folio->index;
-	}
+	for (vma = mappings_iter_first(&mapping->i_mmap, first, last);
+	     vma && !promised; vma = mappings_iter_next(vma, first, last))
+		promised = vma->vm_flags & VM_LOCKED || ++n > MAX_MAPPED;
 	i_mmap_unlock_read(mapping);
-	return locked;
+	return promised;
 }
 
 enum fate { STAYS, HELD, MIXED, GONE };
@@ -306,6 +334,7 @@ static unsigned long take_back_from(struct mmapdev_object *object,
 	unsigned long freed = 0;
 
 	while (freed < wanted && !fatal_signal_pending(current) &&
+	       !list_empty_careful(&object->ahead) &&
 	       xa_find(&mapping->i_pages, &index, ULONG_MAX, AHEAD)) {
 		unsigned long pages = 1UL << xa_get_order(&mapping->i_pages,
 							  index);
@@ -318,36 +347,72 @@ static unsigned long take_back_from(struct mmapdev_object *object,
 	return freed;
 }
 
-/* What has no mark leaves the list, unless it gets one just now. */
-static void forget_if_done(struct mmapdev_object *object)
+/*
+ * The first object that has marks, which goes to the end of the list and stays until
+ * leave(). NULL once as many as there were have been looked at. What has no mark leaves
+ * the list, unless it gets one just now.
+ */
+static struct mmapdev_object *next_object(unsigned int *left)
 {
-	if (has_marks(object))
-		return;
-	list_del_init(&object->ahead);
-	smp_mb();	/* pairs with mmapdev_ahead_note() */
-	if (has_marks(object))
-		list_add_tail(&object->ahead, &objects);
+	struct mmapdev_object *object = NULL;
+
+	spin_lock(&objects_lock);
+	while (!object && *left && !list_empty(&objects)) {
+		object = list_first_entry(&objects, struct mmapdev_object, ahead);
+		--*left;
+		if (has_marks(object)) {
+			list_move_tail(&object->ahead, &objects);
+			continue;
+		}
+		list_del_init(&object->ahead);
+		smp_mb();	/* pairs with mmapdev_ahead_note() */
+		if (has_marks(object))
+			list_add_tail(&object->ahead, &objects);
+		object = NULL;
+	}
+	WRITE_ONCE(taken_from, object);
+	spin_unlock(&objects_lock);
+	return object;
+}
+
+static void leave(void)
+{
+	spin_lock(&objects_lock);
+	WRITE_ONCE(taken_from, NULL);
+	spin_unlock(&objects_lock);
+	wake_up_all(&over);
+}
+
+static unsigned int count_objects(void)
+{
+	struct mmapdev_object *object;
+	unsigned int n = 0;
+
+	spin_lock(&objects_lock);
+	list_for_each_entry(object, &objects, ahead)
+		n++;
+	spin_unlock(&objects_lock);
+	return n;
 }
 
 /* Return how many pages there are less, of all objects together. */
 static unsigned long take_back(unsigned long pages, bool last)
 {
-	struct mmapdev_object *object, *next;
+	struct mmapdev_object *object;
 	unsigned long freed = 0;
-	unsigned int flags;
+	unsigned int flags, left;
 
-	if (mutex_lock_killable(&objects_lock))
+	if (mutex_lock_killable(&taking_lock))
 		return 0;
 	/* Splitting takes a little memory, for which nobody is to be killed. */
 	flags = memalloc_noreclaim_save();
-	list_for_each_entry_safe(object, next, &objects, ahead) {
-		if (freed >= pages)
-			break;
+	left = count_objects();
+	while (freed < pages && (object = next_object(&left))) {
 		freed += take_back_from(object, pages - freed, last);
-		forget_if_done(object);
+		leave();
 	}
 	memalloc_noreclaim_restore(flags);
-	mutex_unlock(&objects_lock);
+	mutex_unlock(&taking_lock);
 	return freed;
 }
 
@@ -360,7 +425,38 @@ static unsigned long take_back(unsigned long pages, bool last)
  */
 unsigned long mmapdev_ahead_take_back(void)
 {
+	WRITE_ONCE(short_until, jiffies + SHORT);
 	return take_back(BATCH, false);
+}
+
+static bool is_room(void)
+{
+	gfp_t gfp = (GFP_KERNEL_ACCOUNT & ~__GFP_DIRECT_RECLAIM) |
+		    __GFP_NORETRY | __GFP_NOWARN;
+	struct page *page = alloc_pages(gfp, ROOM_ORDER);
+
+	if (page)
+		__free_pages(page, ROOM_ORDER);
+	return page;
+}
+
+/**
+ * mmapdev_ahead_leave_room - see to it that the caller's group is not full
+ * @many: there may be less room than before by many pages
+ *
+ * A group is charged for what the core needs itself, as page tables, and the core kills
+ * for those without a word to us. So some room is left while that can be had.
+ *
+ * Context: Holds no folio's lock; may sleep.
+ */
+void mmapdev_ahead_leave_room(bool many)
+{
+	if (!many && time_after(jiffies, READ_ONCE(short_until)))
+		return;
+	while (mmapdev_ahead_any() && !is_room()) {
+		if (!mmapdev_ahead_take_back())
+			break;
+	}
 }
 
 /**
@@ -412,7 +508,7 @@ static void rescue_run(struct work_struct *work)
 static int out_of_memory_soon(struct notifier_block *block, unsigned long event,
 			      void *freed)
 {
-	*(unsigned long *)freed += mmapdev_recycle_give_back();
+	*(unsigned long *)freed += mmapdev_recycle_give_back(NULL);
 	if (!mmapdev_ahead_any())
 		return NOTIFY_OK;
 	reinit_completion(&rescue.over);	/* one at a time: by oom_lock */

@@ -203,6 +203,8 @@ static void fill(struct inode *inode, struct window window, pgoff_t touched,
 	}
 out:
 	mmapdev_ahead_end();
+	mmapdev_ahead_leave_room(index < window.end ||
+				 window.end - window.first > BLOCK);
 }
 
 /* One page, locked. */

@@ -89,6 +89,8 @@ struct folio *mmapdev_folio_make(struct inode *inode, pgoff_t index,
 	if (err)
 		return ERR_PTR(err);
 	/* Nobody is killed, in a control group or not, while that may help. */
+	if (gfpflags_allow_blocking(gfp))
+		mmapdev_ahead_leave_room(false);
 	while (gfpflags_allow_blocking(gfp) && mmapdev_ahead_any()) {
 		folio = make(inode, index, order, gfp | __GFP_RETRY_MAYFAIL |
 						  __GFP_NOWARN);

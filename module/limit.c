@@ -82,7 +82,7 @@ int mmapdev_limit_charge(unsigned long pages, gfp_t gfp)
 	if (!gfpflags_allow_blocking(gfp))
 		return err;
 	if (err) {
-		mmapdev_recycle_give_back();
+		mmapdev_recycle_give_back(NULL);
 		err = charge(pages);
 	}
 	while (err && mmapdev_ahead_make_room(pages, &waited))
@@ -90,7 +90,7 @@ int mmapdev_limit_charge(unsigned long pages, gfp_t gfp)
 	if (!err)
 		return 0;
 	/* As we looked, others may have given back what there was, or kept some. */
-	mmapdev_recycle_give_back();
+	mmapdev_recycle_give_back(NULL);
 	return charge(pages);
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_limit_charge);
@@ -114,6 +114,9 @@ EXPORT_SYMBOL_IF_KUNIT(mmapdev_limit_uncharge);
  */
 unsigned long mmapdev_limit_used(void)
 {
-	return atomic_long_read(&pages_used) - mmapdev_recycle_count();
+	long pages = atomic_long_read(&pages_used);
+
+	pages -= mmapdev_recycle_count();
+	return max(pages, 0L);	/* they are not read at once */
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_limit_used);

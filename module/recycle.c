@@ -25,7 +25,7 @@ static atomic_long_t all = ATOMIC_LONG_INIT(0);
 
 static void lifetime_over(struct work_struct *work)
 {
-	mmapdev_recycle_give_back();
+	mmapdev_recycle_give_back(NULL);
 }
 
 static DECLARE_DELAYED_WORK(lifetime, lifetime_over);
@@ -41,7 +41,10 @@ void mmapdev_recycle_init(struct mmapdev_recycled *recycled)
 	INIT_LIST_HEAD(&recycled->stores);
 }
 
-/* What a reader still copies from cannot be written to: it goes when that is over. */
+/*
+ * What a reader still copies from cannot be written to: it goes when that is over. Nor
+ * is memory of use that has failed.
+ */
 static void keep(struct mmapdev_recycled *recycled, struct page **pages,
 		 unsigned int n)
 {
@@ -50,7 +53,8 @@ static void keep(struct mmapdev_recycled *recycled, struct page **pages,
 	smp_mb();	/* pairs with the reference in mmapdev_store_find_page() */
 	spin_lock(&recycled->lock);
 	for (i = 0; i < n; i++) {
-		if (!pages[i] || page_ref_count(pages[i]) != 1)
+		if (!pages[i] || page_ref_count(pages[i]) != 1 ||
+		    PageHWPoison(pages[i]))
 			continue;
 		list_add(&pages[i]->lru, &recycled->pages);
 		pages[i] = NULL;
@@ -139,21 +143,24 @@ static unsigned long empty(struct mmapdev_store *store)
 }
 
 /**
- * mmapdev_recycle_give_back - free those of all stores
+ * mmapdev_recycle_give_back - free those of several stores
+ * @user: whose; NULL for all there are
  *
  * Context: May sleep. Who finds somebody else at it waits, until killed: what that one
  *	frees is for both.
  * Return: How many there were.
  */
-unsigned long mmapdev_recycle_give_back(void)
+unsigned long mmapdev_recycle_give_back(const struct mmapdev_user *user)
 {
 	struct mmapdev_store *store, *next;
 	unsigned long n = 0;
 
 	if (mutex_lock_killable(&stores_lock))
 		return 0;
-	list_for_each_entry_safe(store, next, &stores, recycled.stores)
-		n += empty(store);
+	list_for_each_entry_safe(store, next, &stores, recycled.stores) {
+		if (!user || store->user == user)
+			n += empty(store);
+	}
 	mutex_unlock(&stores_lock);
 	return n;
 }

@@ -9,6 +9,7 @@
 #include <linux/spinlock.h>
 
 struct mmapdev_store;
+struct mmapdev_user;
 struct page;
 
 /**
@@ -29,7 +30,7 @@ void mmapdev_recycle_init(struct mmapdev_recycled *recycled);
 void mmapdev_recycle_put(struct mmapdev_store *store, struct page **pages,
 			 unsigned int n);
 struct page *mmapdev_recycle_get(struct mmapdev_recycled *recycled);
-unsigned long mmapdev_recycle_give_back(void);
+unsigned long mmapdev_recycle_give_back(const struct mmapdev_user *user);
 void mmapdev_recycle_forget(struct mmapdev_store *store);
 unsigned long mmapdev_recycle_count(void);
 void mmapdev_recycle_exit(void);

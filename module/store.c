@@ -67,9 +67,10 @@ bool mmapdev_store_image_shows(struct mmapdev_store *store, pgoff_t index)
  */
 bool mmapdev_store_has(struct mmapdev_store *store, pgoff_t index)
 {
-	/* In this order: a flush moves a page to the image, then forgets it here. */
-	return is_written(store, index) ||
-	       mmapdev_store_image_shows(store, index);
+	if (is_written(store, index))
+		return true;
+	smp_rmb();	/* a flush moves a page to the image, then forgets it here */
+	return mmapdev_store_image_shows(store, index);
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_store_has);
 
@@ -107,9 +108,11 @@ int mmapdev_store_load(struct mmapdev_store *store, struct folio *folio)
 		}
 	}
 	mmapdev_step();
+	smp_rmb();	/* as in mmapdev_store_has() */
 	if (mmapdev_holes_hide(store, index))
 		return 0;
 	mmapdev_step();
+	smp_rmb();	/* as in mmapdev_store_image_shows() */
 	err = store->ops->load(store, index, folio_page(folio, 0));
 	if (!err)
 		zero_past_end(folio_page(folio, 0), index,

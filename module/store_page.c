@@ -26,7 +26,7 @@ struct page *mmapdev_store_alloc_page(struct mmapdev_store *store, gfp_t gfp)
 		return page;
 	err = mmapdev_user_charge(store->user);
 	if (err) {
-		mmapdev_recycle_give_back();	/* or somebody else just does */
+		mmapdev_recycle_give_back(store->user);	/* or another task just does */
 		err = mmapdev_user_charge(store->user);
 	}
 	if (err)

@@ -21,6 +21,7 @@
 #include "durable.h"
 #include "group.h"
 #include "huge.h"
+#include "procfs.h"
 #include "slow.h"
 #include "steps.h"
 #include "trap.h"
@@ -270,6 +271,19 @@ TEST_F(ahead, locked_pages_of_large_ones_stay)
 	EXPECT_TRUE(stay_locked(self, q));
 }
 
+/* A mapping of the last huge one is locked: that promises nothing of the others. */
+TEST_F(ahead, pages_locked_elsewhere_keep_no_others)
+{
+	size_t last = (HUGES - 1) * self->huge;
+	char *p = object_map_at(&self->o, NULL, self->page, RW, MAP_SHARED, last);
+
+	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_TRUE(touch_each(self));
+	ASSERT_EQ(0, mlock(p, self->page));
+	EXPECT_EQ(1, fill(&self->other, 1));
+	EXPECT_TRUE(as_touched(self));
+}
+
 TEST_F(ahead, pages_of_large_ones_that_are_made_locked_stay)
 {
 	unsigned char *q = map_by_pages(self);
@@ -394,6 +408,34 @@ TEST_F(ahead, store_to_a_page_that_is_looked_at_is_kept)
 	}
 }
 
+/*
+ * An object goes while another's pages are looked at, which takes long where somebody
+ * has stored to all of them: only a debugging kernel's module waits between them.
+ */
+TEST_F(ahead, others_go_while_one_is_looked_at)
+{
+	bool meanwhile = !steps_possible();
+
+	for (int i = 0; i < 10 && !meanwhile; i++) {
+		struct child c = child_start(take_a_page, self);
+		struct object goes = object_open(variant->kind);
+
+		memset(self->p, 'x', self->length);
+		ASSERT_EQ(0, steps_wait(&self->step, "100000"));
+		ASSERT_EQ(0, child_go(&c));
+		while (pagemap_present(self->p, 1))
+			usleep(1000);
+		object_close(&goes);
+		meanwhile = pagemap_present(self->p + self->length -
+					    self->huge, 1);
+		ASSERT_EQ(0, knob_restore(&self->step));
+		EXPECT_EQ(1, child_end(&c));	/* there was nothing for it */
+		ASSERT_EQ(0, object_resize(&self->o, 0));
+		ASSERT_EQ(0, object_resize(&self->o, self->length));
+	}
+	EXPECT_TRUE(meanwhile);
+}
+
 /* In a group with room for half of it: touch a page of each huge one, then more. */
 static int touch_in_group(void *arg, struct turn *t)
 {
@@ -414,7 +456,12 @@ TEST_F(ahead, group_is_not_killed_for_pages_that_nobody_touched)
 		SKIP(return, "no memory controller");
 	ASSERT_EQ(0, group_make());
 	ASSERT_EQ(0, group_limit(self->length / 2));
-	EXPECT_EQ(0, child_run(touch_in_group, self));
+	/* What is left for others, as page tables, is another each time. */
+	for (int i = 0; i < 8; i++) {
+		EXPECT_EQ(0, child_run(touch_in_group, self));
+		ASSERT_EQ(0, object_resize(&self->o, 0));
+		ASSERT_EQ(0, object_resize(&self->o, self->length));
+	}
 	EXPECT_EQ(0, group_value("memory.events", "oom_kill"));
 	close(self->file);
 	object_close(&self->o);

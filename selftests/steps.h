@@ -8,13 +8,21 @@
 
 #include "knob.h"
 
+#define STEP_KNOB	"/sys/module/mmapdev/parameters/step_us"
+
+/* Does it, in this kernel? */
+static inline bool steps_possible(void)
+{
+	return !access(STEP_KNOB, F_OK);
+}
+
 /*
  * Microseconds at most, at random, until knob_restore(). Only the module of a debugging
  * kernel waits; where it does not, this does nothing. 0, or -1.
  */
 static inline int steps_wait(struct knob *k, const char *us)
 {
-	return knob_set(k, "/sys/module/mmapdev/parameters/step_us", us) &&
+	return knob_set(k, STEP_KNOB, us) &&
 	       errno != ENOENT ? -1 : 0;
 }
 
