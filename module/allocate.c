@@ -218,12 +218,12 @@ static int give_stored(struct inode *inode, struct mmapdev_store *store,
 
 	if (!changes(store, range, index))
 		return 0;
-	if (is_part(range, index) && !mmapdev_is_hole(inode, index)) {
+	folio = mmapdev_folio_find(inode->i_mapping, index);
+	/* It is held in memory, which can fail all the same. */
+	if (!folio && is_part(range, index) && !mmapdev_is_hole(inode, index)) {
 		folio = mmapdev_folio_get(inode, index, GFP_NOFS);
 		if (IS_ERR(folio))
 			return PTR_ERR(folio);
-	} else {
-		folio = mmapdev_folio_find(inode->i_mapping, index);
 	}
 	if (!folio) {
 		mmapdev_store_write_zeros(store, index);
@@ -422,12 +422,15 @@ long mmapdev_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 	if (err)
 		goto out;
 	/* No fault sees the range half done. */
-	filemap_invalidate_lock(inode->i_mapping);
+	err = down_write_killable(&inode->i_mapping->invalidate_lock);
+	if (err)
+		goto out_store;
 	if (mmapdev_file_dead(file))
 		err = -EIO;
 	else
 		err = change(inode, mode, offset, offset + len);
 	filemap_invalidate_unlock(inode->i_mapping);
+out_store:
 	mmapdev_store_unlock(inode);
 	if (!err)
 		mmapdev_modified(inode);

@@ -219,20 +219,22 @@ int mmapdev_crash(struct inode *inode, u32 flags, u64 *lost)
 	if (err)
 		return err;
 	err = mmapdev_store_lock(inode);
-	if (err) {
-		inode_unlock(inode);
-		return err;
-	}
-	filemap_invalidate_lock(inode->i_mapping);
+	if (err)
+		goto out;
+	err = down_write_killable(&inode->i_mapping->invalidate_lock);
+	if (err)
+		goto out_store;
 	WRITE_ONCE(object->cuts, object->cuts + 1);
 	if (!(flags & MMAPDEV_CRASH_REVERT))
 		WRITE_ONCE(object->dead, object->cuts);
 	*lost = lose(inode);
 	filemap_invalidate_unlock(inode->i_mapping);
-	mmapdev_store_unlock(inode);
 	mmapdev_count(object, MMAPDEV_CRASHES, 1);
 	trace_mmapdev_crash(inode, flags, *lost, mmapdev_sequence_next(object));
+out_store:
+	mmapdev_store_unlock(inode);
+out:
 	inode_unlock(inode);
-	return 0;
+	return err;
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_crash);

@@ -24,9 +24,10 @@ static enum mmapdev_event fault_kind(const struct vm_fault *vmf)
 /* What a private write copies: a folio, locked, or NULL for a hole. */
 static struct folio *cow_source(struct vm_fault *vmf, struct inode *inode)
 {
-	struct folio *folio = mmapdev_folio_find(inode->i_mapping, vmf->pgoff);
+	struct folio *folio = mmapdev_folio_find_killable(inode->i_mapping,
+							  vmf->pgoff);
 
-	if (folio && folio_test_uptodate(folio))
+	if (IS_ERR(folio) || (folio && folio_test_uptodate(folio)))
 		return folio;
 	if (folio) {
 		folio_unlock(folio);
@@ -124,7 +125,10 @@ static vm_fault_t mmapdev_vm_fault(struct vm_fault *vmf)
 	 * The end of file cannot move from here until the page is locked, and
 	 * truncation waits for that lock: what is mapped is not past the end.
 	 */
-	filemap_invalidate_lock_shared(mapping);
+	if (down_read_killable(&mapping->invalidate_lock)) {
+		ret = VM_FAULT_SIGBUS;	/* for a task that is dying */
+		goto out;
+	}
 	ret = fault_page(vmf, mapping->host);
 	filemap_invalidate_unlock_shared(mapping);
 	/* Of a durable object, page_mkwrite comes next and says so. */
@@ -213,8 +217,9 @@ static vm_fault_t mmapdev_vm_page_mkwrite(struct vm_fault *vmf)
 
 	if (!folio_test_dirty(page_folio(vmf->page)))
 		ret = injected(vmf, mapping->host, MMAPDEV_EVENT_MKWRITE);
-	if (!ret) {
-		filemap_invalidate_lock_shared(mapping);
+	if (!ret && down_read_killable(&mapping->invalidate_lock)) {
+		ret = VM_FAULT_SIGBUS;
+	} else if (!ret) {
 		ret = make_dirty(vmf, mapping->host);
 		filemap_invalidate_unlock_shared(mapping);
 	}

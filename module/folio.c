@@ -28,6 +28,36 @@ struct folio *mmapdev_folio_find(struct address_space *mapping, pgoff_t index)
 }
 EXPORT_SYMBOL_IF_KUNIT(mmapdev_folio_find);
 
+/**
+ * mmapdev_folio_find_killable - the same, as long as the caller is not killed
+ * @mapping: the object's pages
+ * @index: in pages
+ *
+ * A folio is locked while it is loaded from the object's image, which may hang.
+ *
+ * Context: May sleep for the folio's lock.
+ * Return: As mmapdev_folio_find(); ERR_PTR(-EINTR) if killed.
+ */
+struct folio *mmapdev_folio_find_killable(struct address_space *mapping,
+					  pgoff_t index)
+{
+	struct folio *folio;
+
+	for (;;) {
+		folio = filemap_get_folio(mapping, index);
+		if (IS_ERR_OR_NULL(folio))
+			return NULL;
+		if (folio_lock_killable(folio)) {
+			folio_put(folio);
+			return ERR_PTR(-EINTR);
+		}
+		if (folio->mapping == mapping)
+			return folio;
+		folio_unlock(folio);	/* it has gone meanwhile */
+		folio_put(folio);
+	}
+}
+
 static struct folio *make(struct inode *inode, pgoff_t index,
 			  unsigned int order, gfp_t gfp)
 {
@@ -120,7 +150,7 @@ struct folio *mmapdev_folio_reserve(struct inode *inode, pgoff_t index,
 	struct folio *folio;
 
 	do {
-		folio = mmapdev_folio_find(inode->i_mapping, index);
+		folio = mmapdev_folio_find_killable(inode->i_mapping, index);
 		if (folio)
 			return folio;
 		folio = mmapdev_folio_make(inode, index, 0, gfp);

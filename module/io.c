@@ -30,7 +30,8 @@ static struct folio *readable_folio(struct inode *inode, pgoff_t index)
 	}
 	if (!store || !mmapdev_store_has(store, index))
 		return NULL;
-	filemap_invalidate_lock_shared(inode->i_mapping);
+	if (down_read_killable(&inode->i_mapping->invalidate_lock))
+		return ERR_PTR(-EINTR);
 	folio = NULL;
 	if (index < DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE))
 		folio = mmapdev_folio_get(inode, index, GFP_KERNEL);
@@ -163,8 +164,8 @@ static ssize_t write_page(struct inode *inode, loff_t pos,
 		return -EFAULT;
 	/* Else nobody minds that a write makes the object grow. */
 	inside = pos + bytes > i_size_read(inode) && mmapdev_end_is_inside(inode);
-	if (inside)
-		filemap_invalidate_lock(inode->i_mapping);
+	if (inside && down_write_killable(&inode->i_mapping->invalidate_lock))
+		return -EINTR;
 	copied = copy_to_folio(inode, pos, bytes, from);
 	if (inside)
 		filemap_invalidate_unlock(inode->i_mapping);

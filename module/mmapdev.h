@@ -349,6 +349,8 @@ void mmapdev_user_uncharge(struct mmapdev_user *user, unsigned long pages);
 
 /* folio.c: the folio at an index. */
 struct folio *mmapdev_folio_find(struct address_space *mapping, pgoff_t index);
+struct folio *mmapdev_folio_find_killable(struct address_space *mapping,
+					  pgoff_t index);
 struct folio *mmapdev_folio_make(struct inode *inode, pgoff_t index,
 				 unsigned int order, gfp_t gfp);
 struct folio *mmapdev_folio_reserve(struct inode *inode, pgoff_t index,

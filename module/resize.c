@@ -213,7 +213,9 @@ int mmapdev_resize(struct inode *inode, loff_t size, const struct file *file)
 	err = mmapdev_store_lock(inode);
 	if (err)
 		goto out;
-	filemap_invalidate_lock(mapping);
+	err = down_write_killable(&mapping->invalidate_lock);
+	if (err)
+		goto out_store;
 	if (size <= old) {	/* pages can have been allocated past the end */
 		err = shrink_prepare(inode, size, &held);
 		if (!err)
@@ -224,12 +226,12 @@ int mmapdev_resize(struct inode *inode, loff_t size, const struct file *file)
 		mmapdev_set_size(inode, size);
 	}
 	filemap_invalidate_unlock(mapping);
-	mmapdev_store_unlock(inode);
-	if (err)
-		goto out;
-	if (size != old)
+	if (!err && size != old)
 		mmapdev_modified(inode);
-	trace_mmapdev_resize(inode, old, size);
+	if (!err)
+		trace_mmapdev_resize(inode, old, size);
+out_store:
+	mmapdev_store_unlock(inode);
 out:
 	inode_unlock(inode);
 	return err;

@@ -91,39 +91,25 @@ static int load_by_call(struct file *file, loff_t pos, struct page *page)
 	return err;
 }
 
-/*
- * Where the file's bytes are cached: of a file that stands for another, as overlayfs's
- * do, with that. Some file systems read only through an open file of theirs, so it must
- * be one on a disk. NULL if they are cached in no such way.
- */
-static struct address_space *cache_of(const struct file *file)
+/* Only a kind of its own, as tmpfs, or none, as with DAX: see file_load(). */
+static bool has_page_cache(const struct file *file)
 {
-	struct inode *real;
-
-	if (file->f_mapping->a_ops->read_folio)
-		return file->f_mapping;
-	real = d_real_inode(file->f_path.dentry);
-	if (real->i_mapping->a_ops->read_folio &&
-	    real->i_sb->s_type->fs_flags & FS_REQUIRES_DEV &&
-	    real->i_sb->s_magic != FUSE_SUPER_MAGIC)
-		return real->i_mapping;
-	return NULL;
+	return file->f_mapping->a_ops->read_folio;
 }
 
-/* As a read(2) that finds it cached would; no punch takes what is being read away. */
-static int load_cached(struct file *file, struct address_space *cache,
-		       pgoff_t index, struct page *page)
+/* From the file's page cache, of which no punch takes away what is being read. */
+static int load_cached(struct file *file, pgoff_t index, struct page *page)
 {
+	struct address_space *mapping = file->f_mapping;
 	struct folio *folio;
 	struct page *from;
 	int err;
 
-	err = down_read_killable(&cache->invalidate_lock);
+	err = down_read_killable(&mapping->invalidate_lock);
 	if (err)
 		return err;
-	folio = read_mapping_folio(cache, index,
-				   cache == file->f_mapping ? file : NULL);
-	filemap_invalidate_unlock_shared(cache);
+	folio = read_mapping_folio(mapping, index, file);
+	filemap_invalidate_unlock_shared(mapping);
 	if (IS_ERR(folio))
 		return PTR_ERR(folio);
 	from = folio_file_page(folio, index);
@@ -144,7 +130,6 @@ static int file_load(struct mmapdev_store *store, pgoff_t index,
 		     struct page *page)
 {
 	struct file *file = file_of(store)->file;
-	struct address_space *cache = cache_of(file);
 	loff_t pos = (loff_t)index << PAGE_SHIFT;
 	/* Looked at once: a flush moves it. */
 	loff_t expected = min_t(loff_t, PAGE_SIZE, READ_ONCE(store->size) - pos);
@@ -152,8 +137,8 @@ static int file_load(struct mmapdev_store *store, pgoff_t index,
 
 	if (expected <= 0)
 		return 0;
-	if (cache)
-		err = load_cached(file, cache, index, page);
+	if (has_page_cache(file))
+		err = load_cached(file, index, page);
 	else
 		err = load_by_call(file, pos, page);
 	/* A file that is shorter than it was has lost bytes: they are no zeros. */
@@ -344,8 +329,13 @@ static int file_check(struct file *file)
 	if (inode->i_sb->s_magic == MMAPDEV_SUPER_MAGIC)
 		return -ELOOP;
 	/* Else it is read under locks that a fault must not wait for, as by DAX. */
-	if (!cache_of(file) &&
-	    d_real_inode(file->f_path.dentry)->i_sb->s_magic != TMPFS_MAGIC)
+	if (!has_page_cache(file) && inode->i_sb->s_magic != TMPFS_MAGIC)
+		return -EINVAL;
+	/*
+	 * overlayfs takes the locks of two file systems to write, where a freeze of the
+	 * one below waits for us, and a pipe's whose user may wait for the object.
+	 */
+	if (inode->i_sb->s_stack_depth)
 		return -EINVAL;
 	if (file->f_flags & O_APPEND || !file->f_op->read_iter ||
 	    !file->f_op->write_iter || !keeps_bytes(file))

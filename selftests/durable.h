@@ -23,7 +23,6 @@ enum durable_kind {
 	ON_EXT4,	/* with a store in a file of ext4 */
 	ON_DEVICE,	/* with a store that is a block device */
 	ON_NFS,		/* with a store in a file of NFS, after nfs_prepare() */
-	ON_OVERLAY,	/* of overlayfs on ext4, after overlay_prepare() */
 	EXT4,		/* a file of ext4 itself */
 };
 
@@ -41,7 +40,6 @@ struct durable {
 static int ext4_image = -1;
 static int ext4_root = -1;
 static int nfs_root = -1;
-static int overlay_root = -1;
 
 /* The program's own ext4; without it ext4_root stays -1. */
 static inline void ext4_prepare(void)
@@ -56,17 +54,13 @@ static inline bool durable_possible(enum durable_kind kind)
 {
 	if (kind == ON_NFS)
 		return nfs_root >= 0;
-	if (kind == ON_OVERLAY)
-		return overlay_root >= 0;
 	return ext4_root >= 0 || kind == MEMORY || kind == ON_TMPFS;
 }
 
 /* Why it is not. */
 static inline const char *durable_lacks(enum durable_kind kind)
 {
-	return kind == ON_NFS ? "no NFS server" :
-	       kind == ON_OVERLAY ? "no overlayfs on ext4" :
-				    "no ext4 on a loop device";
+	return kind == ON_NFS ? "no NFS server" : "no ext4 on a loop device";
 }
 
 /* MMAPDEV_IOC_CREATE: a descriptor, or -1 with errno. */
@@ -147,8 +141,6 @@ static inline struct durable durable_new(enum durable_kind kind, uint64_t size,
 		d.backing = device_new(size);
 	else if (kind == ON_NFS)
 		d.backing = file_new(nfs_root, "store on NFS", size);
-	else if (kind == ON_OVERLAY)
-		d.backing = file_new(overlay_root, "store on overlayfs", size);
 	if (kind == MEMORY || d.backing >= 0)
 		d.fd = durable_over(d.backing, size, after_error);
 	return d;

@@ -7,7 +7,9 @@
 
 #include <linux/falloc.h>
 
+#include <sched.h>
 #include <sys/fsuid.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 
 #include "child.h"
@@ -15,14 +17,12 @@
 #include "durable.h"
 #include "let_go.h"
 #include "nfs.h"
-#include "overlay.h"
 #include "trap.h"
 #include "user.h"
 
 #define FILE_KINDS(name)						\
 	DURABLE_VARIANT(name, mmapdev_on_tmpfs, .kind = ON_TMPFS);	\
 	DURABLE_VARIANT(name, mmapdev_on_ext4, .kind = ON_EXT4);	\
-	DURABLE_VARIANT(name, mmapdev_on_overlayfs, .kind = ON_OVERLAY); \
 	DURABLE_VARIANT(name, mmapdev_on_nfs, .kind = ON_NFS)
 
 /* Creating a store of the descriptor must fail so, and leave it alone. */
@@ -110,6 +110,28 @@ TEST(descriptor_must_be_of_a_file_that_holds_bytes)
 		close(fd);
 	}
 	EXPECT_EQ(0, access(paths[0], R_OK | W_OK));
+}
+
+/* It writes with the locks of two file systems, and reads without a page cache. */
+TEST(descriptor_must_not_be_of_a_file_system_on_another)
+{
+	int fd;
+
+	ASSERT_EQ(0, unshare(CLONE_NEWNS));
+	ASSERT_EQ(0, mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	ASSERT_EQ(0, mount("none", "/mnt", "tmpfs", 0, NULL));
+	ASSERT_EQ(0, mkdir("/mnt/lower", 0755));
+	ASSERT_EQ(0, mkdir("/mnt/upper", 0755));
+	ASSERT_EQ(0, mkdir("/mnt/work", 0755));
+	ASSERT_EQ(0, mkdir("/mnt/all", 0755));
+	ASSERT_EQ(0, mount("none", "/mnt/all", "overlay", 0,
+			   "lowerdir=/mnt/lower,upperdir=/mnt/upper,workdir=/mnt/work"));
+	fd = open("/mnt/all/store", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ASSERT_LE(0, fd);
+	EXPECT_NO_STORE(EINVAL, fd);
+	close(fd);
+	fd = open("/mnt/upper/store", O_RDWR | O_CLOEXEC);
+	EXPECT_LE(0, durable_over(fd, 0, 0));
 }
 
 TEST(object_cannot_be_the_store_of_an_object)
@@ -1049,7 +1071,6 @@ TEST_F(device, adjacent_pages_are_written_together)
 int main(int argc, char **argv)
 {
 	ext4_prepare();
-	overlay_prepare();
 	nfs_prepare();
 	return test_harness_run(argc, argv);
 }

@@ -5,6 +5,7 @@
  */
 #include "harness.h"
 
+#include <linux/falloc.h>
 #include <pthread.h>
 #include <time.h>
 
@@ -97,6 +98,114 @@ TEST_F(fuse, direct_read_that_a_cut_overtakes_does_not_reach_the_object)
 	EXPECT_STREQ("abcdefgh", file_bytes(d.fd));
 	EXPECT_STREQ("cccccccc", durable_states(&d, PAGES));
 	durable_close(&d);
+}
+
+/* What tasks do to an object whose image does not answer. */
+struct waiter {
+	int fd;
+	unsigned char *p;
+	void (*run)(struct waiter *w);
+};
+
+static void load_page(struct waiter *w)
+{
+	*(volatile unsigned char *)(w->p + 3 * getpagesize());
+}
+
+static void load_another(struct waiter *w)
+{
+	*(volatile unsigned char *)(w->p + 5 * getpagesize());
+}
+
+static void copy_page(struct waiter *w)
+{
+	char *p = mmap(NULL, PAGES * getpagesize(), RW, MAP_PRIVATE, w->fd, 0);
+
+	*(volatile char *)(p + 3 * getpagesize()) = 'x';
+}
+
+static void read_page(struct waiter *w)
+{
+	char byte;
+
+	if (pread(w->fd, &byte, 1, 3 * getpagesize()) < 0)
+		return;
+}
+
+static void write_page(struct waiter *w)
+{
+	if (pwrite(w->fd, "x", 1, 3 * getpagesize()) < 0)
+		return;
+}
+
+static void truncate_it(struct waiter *w)
+{
+	if (ftruncate(w->fd, 1))
+		return;
+}
+
+static void punch_it(struct waiter *w)
+{
+	fallocate(w->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+		  PAGES * getpagesize());
+}
+
+static void cut_it(struct waiter *w)
+{
+	crash_call(w->fd, MMAPDEV_CRASH_REVERT);
+}
+
+static int wait_for_it(void *arg, struct turn *t)
+{
+	struct waiter *w = arg;
+
+	if (turn_done(t))
+		return 1;
+	w->run(w);
+	turn_done(t);
+	return 0;
+}
+
+/*
+ * The second and third wait for the first's page; what changes the object waits for all
+ * who use its pages, and who comes after that for it.
+ */
+TEST_F(fuse, tasks_that_wait_for_the_store_can_be_killed)
+{
+	void (*const runs[])(struct waiter *w) = {
+		load_page, load_page, copy_page, read_page, truncate_it, punch_it,
+		cut_it, write_page, load_another,
+	};
+	enum { N = sizeof(runs) / sizeof(runs[0]) };
+	struct child c[N];
+	unsigned char *p;
+
+	ASSERT_EQ(0, durable_fill(&self->d, PAGES));
+	p = mmap(NULL, PAGES * self->page, RW, MAP_SHARED, self->d.fd, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_EQ(0, madvise(p, PAGES * self->page, MADV_RANDOM));
+	ASSERT_EQ(0, posix_fadvise(self->d.fd, 0, 0, POSIX_FADV_DONTNEED));
+	ASSERT_EQ(0, posix_fadvise(self->file, 0, 0, POSIX_FADV_DONTNEED));
+	self->server.state->hold = FUSE_READ;
+	for (int i = 0; i < N; i++) {
+		struct waiter w = { self->d.fd, p, runs[i] };
+
+		c[i] = child_start(wait_for_it, &w);
+		ASSERT_EQ(0, child_done(&c[i]));
+		if (!i)
+			WAIT_UNTIL(self->server.state->held);
+		EXPECT_FALSE(ends_within(&c[i], 1)) TH_LOG("task %d", i);
+	}
+	for (int i = N - 1; i >= 0; i--) {
+		kill(c[i].pid, SIGKILL);
+		if (!i)	/* waits in FUSE itself */
+			self->server.state->hold = 0;
+		EXPECT_TRUE(dies_within(&c[i], 10)) TH_LOG("task %d", i);
+	}
+	for (int i = 0; i < N; i++)
+		EXPECT_EQ(128 + SIGKILL, child_end(&c[i]));
+	EXPECT_STREQ("abcdefgh", file_bytes(self->d.fd));
+	munmap(p, PAGES * self->page);
 }
 
 /* Rules of somebody else's object. */
