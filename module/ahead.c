@@ -431,8 +431,8 @@ unsigned long mmapdev_ahead_take_back(void)
 
 static bool is_room(void)
 {
-	gfp_t gfp = (GFP_KERNEL_ACCOUNT & ~__GFP_DIRECT_RECLAIM) |
-		    __GFP_NORETRY | __GFP_NOWARN;
+	/* What is clean in the page cache goes first. */
+	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN;
 	struct page *page = alloc_pages(gfp, ROOM_ORDER);
 
 	if (page)
@@ -445,7 +445,7 @@ static bool is_room(void)
  * @many: there may be less room than before by many pages
  *
  * A group is charged for what the core needs itself, as page tables, and the core kills
- * for those without a word to us. So some room is left while that can be had.
+ * for those without a word to us. So some room is left, if a batch gives that.
  *
  * Context: Holds no folio's lock; may sleep.
  */
@@ -453,10 +453,8 @@ void mmapdev_ahead_leave_room(bool many)
 {
 	if (!many && time_after(jiffies, READ_ONCE(short_until)))
 		return;
-	while (mmapdev_ahead_any() && !is_room()) {
-		if (!mmapdev_ahead_take_back())
-			break;
-	}
+	if (mmapdev_ahead_any() && !is_room())
+		mmapdev_ahead_take_back();
 }
 
 /**

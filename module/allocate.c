@@ -213,32 +213,33 @@ static void unreserve_stored(struct inode *inode, struct mmapdev_store *store,
 static int give_stored(struct inode *inode, struct mmapdev_store *store,
 		       const struct stored_range *range, pgoff_t index)
 {
+	bool part = is_part(range, index) && !mmapdev_is_hole(inode, index);
 	struct folio *folio;
 	int err = 0;
 
 	if (!changes(store, range, index))
 		return 0;
 	folio = mmapdev_folio_find(inode->i_mapping, index);
-	/* It is held in memory, which can fail all the same. */
-	if (!folio && is_part(range, index) && !mmapdev_is_hole(inode, index)) {
-		folio = mmapdev_folio_get(inode, index, GFP_NOFS);
-		if (IS_ERR(folio))
-			return PTR_ERR(folio);
-	}
-	if (!folio) {
-		mmapdev_store_write_zeros(store, index);
+	if (!folio && !part && mmapdev_store_write_zeros(store, index))
 		return 0;
-	}
+	/* Or it was written back, which used its reservation, and reclaimed. */
+	if (!folio)
+		folio = mmapdev_folio_get(inode, index, GFP_NOFS);
+	if (IS_ERR(folio))
+		return PTR_ERR(folio);
 	if (folio_test_hwpoison(folio)) {
 		err = -EIO;
 	} else {
 		if (range->zero)
 			zero_part(folio, range);
 		folio_mark_uptodate(folio);
-		if (range->zero)
+		if (range->zero) {
 			mmapdev_folio_write(inode, folio);
-		else
+		} else {
+			/* Not a spare one any more; else a sync finds that it lacks. */
+			mmapdev_store_reserve(store, index, GFP_NOFS);
 			folio_mark_dirty(folio);
+		}
 	}
 	folio_unlock(folio);
 	folio_put(folio);

@@ -415,7 +415,7 @@ void mmapdev_store_unreserve_spare(struct mmapdev_store *store, pgoff_t index);
 /* pending.c: what is not in the image yet. */
 int mmapdev_store_write(struct mmapdev_store *store, struct folio *folio,
 			loff_t size, gfp_t gfp);
-void mmapdev_store_write_zeros(struct mmapdev_store *store, pgoff_t index);
+bool mmapdev_store_write_zeros(struct mmapdev_store *store, pgoff_t index);
 void mmapdev_store_revert(struct inode *inode, struct folio *folio);
 void mmapdev_store_drop(struct mmapdev_store *store, pgoff_t first,
 			pgoff_t end);

@@ -101,11 +101,12 @@ int mmapdev_store_write(struct mmapdev_store *store, struct folio *folio,
 /**
  * mmapdev_store_write_zeros - write a page of zeros back that is not cached
  * @store: the store
- * @index: in pages; it has a reservation
+ * @index: in pages
  *
  * Context: Holds the store's lock and invalidate_lock; there is no folio.
+ * Return: Whether it had a reservation; else nothing is done.
  */
-void mmapdev_store_write_zeros(struct mmapdev_store *store, pgoff_t index)
+bool mmapdev_store_write_zeros(struct mmapdev_store *store, pgoff_t index)
 {
 	XA_STATE(xas, &store->pending, index);
 	struct page *page;
@@ -114,10 +115,13 @@ void mmapdev_store_write_zeros(struct mmapdev_store *store, pgoff_t index)
 
 	rcu_read_lock();
 	page = mmapdev_reserve_find(&xas);
-	clear_highpage(page);
-	set_page_private(page, jiffies ?: ULONG_MAX);
-	publish(store, &xas, page);
+	if (page) {
+		clear_highpage(page);
+		set_page_private(page, jiffies ?: ULONG_MAX);
+		publish(store, &xas, page);
+	}
 	rcu_read_unlock();
+	return page;
 }
 
 /**

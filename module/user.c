@@ -99,7 +99,10 @@ static kuid_t payer(void)
 	uid = ns->owner;
 	if (uid_eq(uid, GLOBAL_ROOT_UID))
 		uid = make_kuid(ns, 0);
-	return uid_valid(uid) ? uid : current_fsuid();
+	/* The root of all is no user, not even where ids are as outside. */
+	if (!uid_valid(uid) || uid_eq(uid, GLOBAL_ROOT_UID))
+		return current_fsuid();
+	return uid;
 }
 
 /**

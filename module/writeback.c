@@ -71,6 +71,7 @@ static int write_folio(struct folio *folio, struct writeback_control *wbc,
 	struct inode *inode = pass->inode;
 	struct mmapdev_object *object = mmapdev_object_of(inode);
 	u32 policy = object->store->after_error;
+	bool flusher = current->flags & PF_KTHREAD;	/* also for sync(2) */
 	bool quiet, stays, lacks = false;
 	int err;
 
@@ -79,11 +80,11 @@ static int write_folio(struct folio *folio, struct writeback_control *wbc,
 	if (!err) {
 		err = mmapdev_store_write(object->store, folio,
 					  i_size_read(inode),
-					  pass->others ? GFP_ATOMIC : GFP_NOFS);
+					  flusher ? GFP_ATOMIC : GFP_NOFS);
 		lacks = err;	/* a reservation: direct I/O makes none */
 	}
-	/* Nobody has asked for it, and there may be room by the time of a sync. */
-	quiet = lacks && wbc->sync_mode == WB_SYNC_NONE;
+	/* Its owner has not asked for it, and may find room by the time of a sync. */
+	quiet = lacks && (flusher || wbc->sync_mode == WB_SYNC_NONE);
 	if (err && !quiet)
 		mmapdev_object_error(inode, err);
 	/* Of one that lacks it, clean, nothing would tell a power cut that it differs. */

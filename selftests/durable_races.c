@@ -596,6 +596,44 @@ static int load_on(void *arg, struct turn *t)
 	return 0;
 }
 
+/* Write pages back and have them reclaimed, until told to stop. */
+static int drop_on(void *arg, struct turn *t)
+{
+	const struct durable *d = arg;
+	struct pollfd stop = { .fd = t->wait, .events = POLLIN };
+
+	if (turn_done(t))
+		return 1;
+	while (!poll(&stop, 1, 0)) {
+		sync_file_range(d->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+		posix_fadvise(d->fd, 0, 0, POSIX_FADV_DONTNEED);
+	}
+	return 0;
+}
+
+/* A page can be gone between its reservation, which its writeback used, and its zeros. */
+TEST(zeroing_beside_writeback_and_reclaim_is_of_all_pages)
+{
+	struct durable d = durable_new(MEMORY, PAGES * getpagesize(), 0);
+	size_t length = PAGES * getpagesize();
+	unsigned char bytes[length];
+	struct child c;
+
+	ASSERT_GE(d.fd, 0);
+	c = child_start(drop_on, &d);
+	ASSERT_EQ(0, child_done(&c));
+	for (int i = 0; i < (slow_kernel() ? 100 : 1000); i++) {
+		memset(bytes, 'B', length);
+		ASSERT_EQ(length, pwrite(d.fd, bytes, length, 0));
+		ASSERT_EQ(0, fallocate(d.fd, FALLOC_FL_ZERO_RANGE, 0, length));
+		ASSERT_EQ(length, pread(d.fd, bytes, length, 0));
+		ASSERT_TRUE(bytes_are(bytes, 0, length));
+	}
+	ASSERT_EQ(0, child_go(&c));
+	EXPECT_EQ(0, child_end(&c));
+	durable_close(&d);
+}
+
 #define MOVES	300
 
 /*
