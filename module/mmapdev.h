@@ -286,7 +286,8 @@ void mmapdev_object_error(struct inode *inode, int err);
 void mmapdev_accessed(struct inode *inode);
 void mmapdev_modified(struct inode *inode);
 
-/* node.c: named devices. */
+/* node.c: named devices; node_attr.c: what sysfs tells about them. */
+extern const struct attribute_group *mmapdev_node_groups[];
 extern struct mutex mmapdev_nodes_lock;
 int mmapdev_node_init(void);
 void mmapdev_node_publish(void);

@@ -54,72 +54,9 @@ static struct mmapdev_node *node_of(struct device *dev)
 	return container_of(dev, struct mmapdev_node, dev);
 }
 
-static struct mmapdev_store *store_of(struct device *dev)
-{
-	return mmapdev_object_of(node_of(dev)->inode)->store;
-}
-
-static ssize_t size_show(struct device *dev, struct device_attribute *attr,
-			 char *buf)
-{
-	return sysfs_emit(buf, "%lld\n", i_size_read(node_of(dev)->inode));
-}
-static DEVICE_ATTR_RO(size);
-
-static ssize_t resident_show(struct device *dev, struct device_attribute *attr,
-			     char *buf)
-{
-	unsigned long pages = node_of(dev)->inode->i_mapping->nrpages;
-
-	return sysfs_emit(buf, "%llu\n", (u64)pages << PAGE_SHIFT);
-}
-static DEVICE_ATTR_RO(resident);
-
-static ssize_t object_show(struct device *dev, struct device_attribute *attr,
-			   char *buf)
-{
-	return sysfs_emit(buf, "%llu\n", (u64)node_of(dev)->inode->i_ino);
-}
-static DEVICE_ATTR_RO(object);
-
-static ssize_t kind_show(struct device *dev, struct device_attribute *attr,
-			 char *buf)
-{
-	return sysfs_emit(buf, "%s\n", store_of(dev) ? "durable" : "anonymous");
-}
-static DEVICE_ATTR_RO(kind);
-
-static ssize_t store_show(struct device *dev, struct device_attribute *attr,
-			  char *buf)
-{
-	struct mmapdev_store *store = store_of(dev);
-
-	return sysfs_emit(buf, "%s\n", store ? store->ops->name : "none");
-}
-static DEVICE_ATTR_RO(store);
-
-static struct attribute *node_attrs[] = {
-	&dev_attr_size.attr,
-	&dev_attr_resident.attr,
-	&dev_attr_object.attr,
-	&dev_attr_kind.attr,
-	&dev_attr_store.attr,
-	NULL
-};
-
-static const struct attribute_group node_group = {
-	.attrs	= node_attrs,
-};
-
-static const struct attribute_group *node_groups[] = {
-	&node_group,
-	&mmapdev_stats_group,
-	NULL
-};
-
 static struct class node_class = {
 	.name		= "mmapdev",
-	.dev_groups	= node_groups,
+	.dev_groups	= mmapdev_node_groups,
 };
 
 static char *node_devnode(mmapdev_const_device *dev, umode_t *mode,
