@@ -143,7 +143,7 @@ static void drop_holes(struct address_space *mapping,
 }
 
 /* Return how many pages the image shows otherwise, or not, but for holes. */
-static u64 lose_pending(struct address_space *mapping,
+static u64 drop_pending(struct address_space *mapping,
 			struct mmapdev_store *store)
 {
 	unsigned long index = 0;
@@ -178,19 +178,21 @@ static u64 lose(struct inode *inode)
 	mmapdev_step();
 	drop_tagged(mapping, PAGECACHE_TAG_WRITEBACK);
 	mmapdev_step();
-	lost = lose_pending(mapping, store);
+	drop_pending(mapping, store);
 	drop_holes(mapping, store);
-	lost += atomic_long_read(&store->hidden_pages);
-	mmapdev_step();
-	mmapdev_store_forget(store);
 	mmapdev_step();
 	/* A page that stays has what mappings stored past the end of file. */
 	mmapdev_zero_eof_tail(inode);
 	mmapdev_cut_off(inode, store->size);
 	mmapdev_step();
 	unmap_late(mapping);
-	/* What direct I/O made dirty meanwhile may have been written back already. */
-	lost += lose_pending(mapping, store);
+	/*
+	 * Only now nothing is on its way any more, also of what direct I/O made dirty
+	 * meanwhile: a writeback uses the page that it has reserved without a lock.
+	 */
+	lost = drop_pending(mapping, store);
+	lost += atomic_long_read(&store->hidden_pages);
+	mmapdev_step();
 	mmapdev_store_forget(store);
 	forget_errors(mapping);
 	return lost;
